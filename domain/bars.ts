@@ -1,0 +1,112 @@
+/**
+ * Builds bars from trades.
+ *
+ * A bar is closed by the first trade after it or by the clock, whichever comes first, and is never
+ * seen before. A minute without a trade has no bar. The first bar after a start or a gap is thrown
+ * away unless the builder saw it from its beginning: half a bar is not a small bar.
+ */
+import { add, larger, smaller } from "./decimal.ts"
+import type { InstrumentId } from "./instrument.ts"
+import type { Bar, Trade } from "./market.ts"
+
+export interface BarBuilder {
+  readonly instrument: InstrumentId
+  readonly intervalMs: number
+  /** Bars that open before this are incomplete; undefined until the first trade tells the time. */
+  readonly completeFrom: number | undefined
+  readonly forming: Bar | undefined
+}
+
+export function barBuilder(instrument: InstrumentId, intervalMs: number): BarBuilder {
+  return { instrument, intervalMs, completeFrom: undefined, forming: undefined }
+}
+
+/** Folds one trade; also returns the bar it closed, if it closed one. */
+export function addTrade(
+  builder: BarBuilder,
+  trade: Trade,
+): readonly [BarBuilder, Bar | undefined] {
+  const openTime = trade.time - trade.time % builder.intervalMs
+  const completeFrom = builder.completeFrom ??
+    (openTime === trade.time ? openTime : openTime + builder.intervalMs)
+  const forming = builder.forming
+  if (forming !== undefined && openTime < forming.openTime) {
+    // A late print of a bar that is closed: what has been published is not rewritten.
+    return [builder, undefined]
+  }
+  if (forming !== undefined && openTime === forming.openTime) {
+    return [{ ...builder, completeFrom, forming: grow(forming, trade) }, undefined]
+  }
+  const opened = { ...builder, completeFrom, forming: open(builder, openTime, trade) }
+  return [opened, complete(builder, forming)]
+}
+
+/** Closes the forming bar when `time` has passed its end. */
+export function closeBar(
+  builder: BarBuilder,
+  time: number,
+): readonly [BarBuilder, Bar | undefined] {
+  const forming = builder.forming
+  if (forming === undefined || time < forming.openTime + builder.intervalMs) {
+    return [builder, undefined]
+  }
+  return [{ ...builder, forming: undefined }, complete(builder, forming)]
+}
+
+/** Trades may be missing from here on: the forming bar and the one `time` falls into are lost. */
+export function breakBar(builder: BarBuilder): BarBuilder {
+  return { ...builder, completeFrom: undefined, forming: undefined }
+}
+
+function complete(builder: BarBuilder, bar: Bar | undefined): Bar | undefined {
+  if (bar === undefined || builder.completeFrom === undefined) return undefined
+  return bar.openTime >= builder.completeFrom ? bar : undefined
+}
+
+function open(builder: BarBuilder, openTime: number, trade: Trade): Bar {
+  return {
+    _tag: "Bar",
+    instrument: builder.instrument,
+    intervalMs: builder.intervalMs,
+    openTime,
+    open: trade.price,
+    high: trade.price,
+    low: trade.price,
+    close: trade.price,
+    volume: trade.size,
+    trades: 1,
+  }
+}
+
+function grow(bar: Bar, trade: Trade): Bar {
+  return {
+    ...bar,
+    high: larger(bar.high, trade.price),
+    low: smaller(bar.low, trade.price),
+    close: trade.price,
+    volume: add(bar.volume, trade.size),
+    trades: bar.trades + 1,
+  }
+}
+
+/** Merges bars of a lower interval, oldest first, into complete bars of `intervalMs`. */
+export function aggregate(bars: ReadonlyArray<Bar>, intervalMs: number): ReadonlyArray<Bar> {
+  const merged: Array<Bar> = []
+  for (const bar of bars) {
+    const openTime = bar.openTime - bar.openTime % intervalMs
+    const last = merged.at(-1)
+    if (last === undefined || last.openTime !== openTime) {
+      merged.push({ ...bar, intervalMs, openTime })
+      continue
+    }
+    merged[merged.length - 1] = {
+      ...last,
+      high: larger(last.high, bar.high),
+      low: smaller(last.low, bar.low),
+      close: bar.close,
+      volume: add(last.volume, bar.volume),
+      trades: last.trades + bar.trades,
+    }
+  }
+  return merged
+}

@@ -1,0 +1,423 @@
+/**
+ * All that the journal says, folded.
+ *
+ * Positions, orders, cash, pauses and assignments are what remains when the events are applied in
+ * order; there is no other way to change them. Restart, cold start and recovery are this one path.
+ * The maps are changed in place by `applyRecord`, and by nobody else: whoever needs a copy that
+ * stands still takes `copyBooks`.
+ */
+import type { Command } from "./command.ts"
+import { add, type Decimal, multiply, subtract, zero } from "./decimal.ts"
+import type { EventOf, JournalRecord } from "./event.ts"
+import type { InstrumentId } from "./instrument.ts"
+import {
+  accept,
+  doubt,
+  fill as fillOrder,
+  finish,
+  isOpen,
+  type Order,
+  requestCancel,
+} from "./order.ts"
+import type { TradingState } from "./overview.ts"
+import { applyFill, assetsOf, type Fill, flat, type Position, transferHolding } from "./position.ts"
+import type { Assignment } from "./strategy.ts"
+
+export interface Account {
+  readonly venue: string
+  readonly quoteAsset: string
+  /** What the account held when it was first seen, by asset. */
+  readonly opening: ReadonlyMap<string, Decimal>
+  /** Movements since then that our fills explain, by asset. */
+  readonly moved: ReadonlyMap<string, Decimal>
+  /** Reconciled since it was last lost or the runtime last started. */
+  readonly ready: boolean
+  readonly reconciledAt: number | undefined
+  readonly differences: ReadonlyArray<string>
+  readonly cause: string | undefined
+}
+
+export interface Alert {
+  readonly id: string
+  readonly severity: "info" | "warning" | "critical"
+  readonly title: string
+  readonly detail: string
+  readonly raisedAt: number
+  readonly updatedAt: number
+  readonly resolvedAt: number | undefined
+}
+
+export interface CommandState {
+  readonly command: Command
+  readonly seq: number
+  readonly time: number
+  readonly final: boolean
+}
+
+export interface FeedState {
+  readonly venue: string
+  readonly status: "streaming" | "lost" | "polling"
+  readonly attempt: number
+  readonly since: number
+  readonly cause: string | undefined
+}
+
+export interface Books {
+  seq: number
+  time: number
+  tradingState: TradingState
+  tradingStateReason: string | undefined
+  tradingStateSince: number | undefined
+  /** Intents ever written: the next client order id is derived from it. */
+  intents: number
+  peak: Decimal
+  drawdown: Decimal
+  readonly accounts: Map<string, Account>
+  readonly positions: Map<InstrumentId, Position>
+  readonly holds: Set<InstrumentId>
+  /** Open orders, and the newest closed ones. */
+  readonly orders: Map<string, Order>
+  /** Newest last; bounded. */
+  readonly fills: Array<Fill>
+  /** `venue:executionId` of every fill that could still be reported again. */
+  readonly executions: Set<string>
+  readonly assignments: Map<string, Assignment>
+  readonly alerts: Map<string, Alert>
+  readonly commands: Map<string, CommandState>
+  readonly feeds: Map<string, FeedState>
+}
+
+/** How much of the past the books keep; the journal keeps all of it. */
+export const booksLimits = {
+  closedOrders: 500,
+  fills: 1_000,
+  executions: 20_000,
+  alerts: 100,
+  commands: 500,
+}
+
+export function emptyBooks(): Books {
+  return {
+    seq: 0,
+    time: 0,
+    tradingState: "active",
+    tradingStateReason: undefined,
+    tradingStateSince: undefined,
+    intents: 0,
+    peak: zero,
+    drawdown: zero,
+    accounts: new Map(),
+    positions: new Map(),
+    holds: new Set(),
+    orders: new Map(),
+    fills: [],
+    executions: new Set(),
+    assignments: new Map(),
+    alerts: new Map(),
+    commands: new Map(),
+    feeds: new Map(),
+  }
+}
+
+/** What is inside the maps is never changed in place, so that copying the maps is enough. */
+export function copyBooks(books: Books): Books {
+  return {
+    ...books,
+    accounts: new Map(books.accounts),
+    positions: new Map(books.positions),
+    holds: new Set(books.holds),
+    orders: new Map(books.orders),
+    fills: [...books.fills],
+    executions: new Set(books.executions),
+    assignments: new Map(books.assignments),
+    alerts: new Map(books.alerts),
+    commands: new Map(books.commands),
+    feeds: new Map(books.feeds),
+  }
+}
+
+/** Applies the next record. A gap in the sequence is a defect: what follows would be wrong. */
+export function applyRecord(books: Books, record: JournalRecord): void {
+  if (record.seq !== books.seq + 1) {
+    throw new Error(`journal gap: expected ${books.seq + 1}, got ${record.seq}`)
+  }
+  books.seq = record.seq
+  books.time = record.time
+  const { event, time } = record
+  switch (event._tag) {
+    case "RuntimeStarted":
+      // What was true of the venues before we were away is not known any more.
+      for (const [venue, account] of books.accounts) {
+        books.accounts.set(venue, { ...account, ready: false })
+      }
+      books.feeds.clear()
+      return
+    case "AccountOpened":
+      books.accounts.set(event.venue, openAccount(event))
+      return
+    case "AccountReconciled":
+      return changeAccount(books, event.venue, {
+        ready: event.differences.length === 0,
+        reconciledAt: time,
+        differences: event.differences,
+        cause: event.differences[0],
+      })
+    case "AccountLost":
+      return changeAccount(books, event.venue, { ready: false, cause: event.cause })
+    case "CommandReceived":
+      books.commands.set(event.command.commandId, {
+        command: event.command,
+        seq: record.seq,
+        time,
+        final: false,
+      })
+      return forgetOldest(books.commands, booksLimits.commands)
+    case "CommandProgressed": {
+      const state = books.commands.get(event.commandId)
+      if (state && event.final) books.commands.set(event.commandId, { ...state, final: true })
+      return
+    }
+    case "TradingStateChanged":
+      books.tradingState = event.state
+      books.tradingStateReason = event.state === "active" ? undefined : event.reason
+      books.tradingStateSince = event.state === "active" ? undefined : time
+      return
+    case "PositionControlChanged":
+      if (event.control === "hold") books.holds.add(event.instrument)
+      else books.holds.delete(event.instrument)
+      return
+    case "StrategyAssigned":
+      books.assignments.set(event.id, event)
+      return
+    case "StrategyUnassigned":
+      books.assignments.delete(event.id)
+      return
+    case "StrategySwapped":
+      return swap(books, event)
+    case "OrderSubmitted":
+      return submit(books, event, time)
+    case "OrderAccepted":
+      return changeOrder(
+        books,
+        event.clientOrderId,
+        (order) => accept(order, event.venueOrderId, time),
+      )
+    case "OrderRejected":
+      return changeOrder(
+        books,
+        event.clientOrderId,
+        (order) => finish(order, "rejected", time, `${event.code} ${event.text}`.trim()),
+      )
+    case "OrderUnconfirmed":
+      return changeOrder(books, event.clientOrderId, (order) => doubt(order, time, event.cause))
+    case "OrderFilled":
+      return applyExecution(books, event)
+    case "OrderCancelRequested":
+      return changeOrder(books, event.clientOrderId, (order) => requestCancel(order, time))
+    case "OrderCanceled":
+      return changeOrder(books, event.clientOrderId, (order) => finish(order, "canceled", time))
+    case "OrderExpired":
+      return changeOrder(
+        books,
+        event.clientOrderId,
+        (order) => finish(order, "expired", time, event.reason),
+      )
+    case "FeedLost":
+      return changeFeed(books, event.venue, "lost", event.attempt, time, event.cause)
+    case "FeedPolling":
+      return changeFeed(books, event.venue, "polling", undefined, time, undefined)
+    case "FeedRestored":
+      books.feeds.set(event.venue, {
+        venue: event.venue,
+        status: "streaming",
+        attempt: 0,
+        since: time,
+        cause: undefined,
+      })
+      return
+    case "AlertRaised":
+      return raiseAlert(books, event, time)
+    case "AlertResolved": {
+      const alert = books.alerts.get(event.id)
+      if (alert) books.alerts.set(event.id, { ...alert, updatedAt: time, resolvedAt: time })
+      return
+    }
+    case "EquityMarked":
+      books.peak = event.peak
+      books.drawdown = event.drawdown
+      return
+    case "RuntimeStopped":
+    case "SignalRaised":
+    case "OrderDenied":
+    case "ActorRestarted":
+    case "ActorFailed":
+      return
+  }
+}
+
+function openAccount(event: EventOf<"AccountOpened">): Account {
+  return {
+    venue: event.venue,
+    quoteAsset: event.quoteAsset,
+    opening: new Map(event.balances.map(({ asset, quantity }) => [asset, quantity])),
+    moved: new Map(),
+    ready: false,
+    reconciledAt: undefined,
+    differences: [],
+    cause: undefined,
+  }
+}
+
+function changeAccount(books: Books, venue: string, change: Partial<Account>) {
+  const account = books.accounts.get(venue)
+  if (account === undefined) throw new Error(`account of ${venue} was never opened`)
+  books.accounts.set(venue, { ...account, ...change })
+}
+
+function changeFeed(
+  books: Books,
+  venue: string,
+  status: "lost" | "polling",
+  attempt: number | undefined,
+  time: number,
+  cause: string | undefined,
+) {
+  const before = books.feeds.get(venue)
+  const wasLost = before !== undefined && before.status !== "streaming"
+  books.feeds.set(venue, {
+    venue,
+    status: status === "lost" && before?.status === "polling" ? "polling" : status,
+    attempt: attempt ?? before?.attempt ?? 0,
+    since: wasLost ? before.since : time,
+    cause: cause ?? before?.cause,
+  })
+}
+
+function swap(books: Books, event: EventOf<"StrategySwapped">) {
+  books.assignments.delete(event.from)
+  books.assignments.set(event.to.id, event.to)
+  for (const [instrument, position] of books.positions) {
+    books.positions.set(instrument, transferHolding(position, event.from, event.to.id))
+  }
+}
+
+function submit(books: Books, event: EventOf<"OrderSubmitted">, time: number) {
+  if (books.orders.has(event.clientOrderId)) {
+    throw new Error(`client order id ${event.clientOrderId} is used twice`)
+  }
+  books.intents += 1
+  books.orders.set(event.clientOrderId, {
+    clientOrderId: event.clientOrderId,
+    venueOrderId: undefined,
+    venue: event.venue,
+    instrument: event.instrument,
+    side: event.side,
+    type: event.type,
+    purpose: event.purpose,
+    quantity: event.quantity,
+    price: event.price ?? undefined,
+    filledQuantity: zero,
+    filledNotional: zero,
+    status: "submitted",
+    origin: event.origin,
+    reason: event.reason,
+    note: undefined,
+    submittedAt: time,
+    updatedAt: time,
+  })
+  if (books.orders.size > 2 * booksLimits.closedOrders) forgetClosedOrders(books)
+}
+
+function forgetClosedOrders(books: Books) {
+  const closed = [...books.orders.values()].filter((order) => !isOpen(order))
+  for (const order of closed.slice(0, -booksLimits.closedOrders)) {
+    books.orders.delete(order.clientOrderId)
+  }
+}
+
+function changeOrder(books: Books, clientOrderId: string, change: (order: Order) => Order) {
+  const order = books.orders.get(clientOrderId)
+  // Long closed and forgotten: late evidence of it changes nothing.
+  if (order !== undefined) books.orders.set(clientOrderId, change(order))
+}
+
+function applyExecution(books: Books, event: EventOf<"OrderFilled">) {
+  const order = books.orders.get(event.clientOrderId)
+  if (order === undefined) throw new Error(`fill of an unknown order ${event.clientOrderId}`)
+  const key = executionKey(order.venue, event.executionId)
+  if (books.executions.has(key)) return
+  books.executions.add(key)
+  forgetOldest(books.executions, booksLimits.executions)
+  const fill: Fill = {
+    executionId: event.executionId,
+    clientOrderId: event.clientOrderId,
+    instrument: order.instrument,
+    side: order.side,
+    quantity: event.quantity,
+    price: event.price,
+    fee: event.fee,
+    feeAsset: event.feeAsset,
+    time: event.executedAt,
+  }
+  books.fills.push(fill)
+  if (books.fills.length > booksLimits.fills) books.fills.shift()
+  const known = order.venueOrderId === undefined
+    ? accept(order, event.venueOrderId, event.executedAt)
+    : order
+  books.orders.set(order.clientOrderId, fillOrder(known, fill))
+  const position = books.positions.get(order.instrument) ?? flat(order.instrument)
+  books.positions.set(order.instrument, applyFill(position, fill, order.origin))
+  moveCash(books, order.venue, fill)
+}
+
+export function executionKey(venue: string, executionId: string): string {
+  return `${venue}:${executionId}`
+}
+
+function moveCash(books: Books, venue: string, fill: Fill) {
+  const account = books.accounts.get(venue)
+  if (account === undefined) throw new Error(`account of ${venue} was never opened`)
+  const { base, quote } = assetsOf(fill.instrument)
+  const notional = multiply(fill.quantity, fill.price)
+  const moved = new Map(account.moved)
+  const move = (asset: string, quantity: Decimal) =>
+    moved.set(asset, add(moved.get(asset) ?? zero, quantity))
+  const isBuy = fill.side === "buy"
+  move(base, isBuy ? fill.quantity : subtract(zero, fill.quantity))
+  move(quote, isBuy ? subtract(zero, notional) : notional)
+  move(fill.feeAsset, subtract(zero, fill.fee))
+  books.accounts.set(venue, { ...account, moved })
+}
+
+/** What the venue should say the account holds of `asset`. */
+export function expectedBalance(account: Account, asset: string): Decimal {
+  return add(account.opening.get(asset) ?? zero, account.moved.get(asset) ?? zero)
+}
+
+function raiseAlert(books: Books, event: EventOf<"AlertRaised">, time: number) {
+  const before = books.alerts.get(event.id)
+  const continues = before !== undefined && before.resolvedAt === undefined
+  books.alerts.delete(event.id)
+  books.alerts.set(event.id, {
+    id: event.id,
+    severity: event.severity,
+    title: event.title,
+    detail: event.detail,
+    raisedAt: continues ? before.raisedAt : time,
+    updatedAt: time,
+    resolvedAt: undefined,
+  })
+  forgetOldest(books.alerts, booksLimits.alerts)
+}
+
+function forgetOldest(kept: Map<string, unknown> | Set<string>, most: number) {
+  for (const key of kept.keys()) {
+    if (kept.size <= most) return
+    kept.delete(key)
+  }
+}
+
+/** Orders that may still be filled. */
+export function openOrders(books: Books): ReadonlyArray<Order> {
+  return [...books.orders.values()].filter(isOpen)
+}

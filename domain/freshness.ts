@@ -1,0 +1,35 @@
+/**
+ * The proof that a price may be acted on.
+ *
+ * An order that opens or increases exposure cannot be built without one. Only the feed issues it,
+ * from a price that arrived on a live stream; it names one instrument and it expires. A polled
+ * price, however new, never yields one: it serves exits.
+ */
+import type { Decimal } from "./decimal.ts"
+import type { InstrumentId } from "./instrument.ts"
+
+export class Fresh {
+  // Private, so that nothing that merely looks like a proof is one.
+  private constructor(
+    readonly instrument: InstrumentId,
+    readonly bid: Decimal,
+    readonly ask: Decimal,
+    /** When the price arrived, in epoch milliseconds of our clock. */
+    readonly heardAt: number,
+    readonly expiresAt: number,
+  ) {}
+
+  /** For the feed alone; the architecture test holds everybody else to it. */
+  static issue(
+    instrument: InstrumentId,
+    price: { readonly bid: Decimal; readonly ask: Decimal },
+    heardAt: number,
+    staleAfterMs: number,
+  ): Fresh {
+    return new Fresh(instrument, price.bid, price.ask, heardAt, heardAt + staleAfterMs)
+  }
+
+  isValidAt(time: number): boolean {
+    return time < this.expiresAt
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What can be traded, and the grid its numbers live on.
+ *
+ * `BTC/USDT.BINANCE` is the one name for an instrument outside its venue's folder. Prices are
+ * multiples of the tick and quantities of the lot; both are checked on integers, because a bare
+ * floor of a float shaves exact multiples.
+ */
+import { ceilTo, type Decimal, floorTo, isLess, multiply } from "./decimal.ts"
+
+/** `BASE/QUOTE.VENUE`, upper case. */
+export type InstrumentId = string
+
+export type InstrumentStatus = "trading" | "halted" | "cancel_only" | "closed"
+
+export interface Instrument {
+  readonly id: InstrumentId
+  readonly venue: string
+  /** As the venue writes it: `BTCUSDT`. */
+  readonly symbol: string
+  readonly base: string
+  readonly quote: string
+  readonly tickSize: Decimal
+  readonly lotSize: Decimal
+  readonly quantityMin: Decimal
+  readonly quantityMax: Decimal
+  /** Smallest price x quantity the venue takes, in the quote asset. */
+  readonly notionalMin: Decimal
+  readonly status: InstrumentStatus
+}
+
+export const instrumentPattern = /^[A-Z0-9]{1,20}(?:\/[A-Z0-9]{1,20})?\.[A-Z]{2,20}$/
+
+export function venueOf(id: InstrumentId): string {
+  return id.slice(id.lastIndexOf(".") + 1).toLowerCase()
+}
+
+/** Down to the lot: an order must never ask for more than was meant. */
+export function quantise(instrument: Instrument, quantity: Decimal): Decimal {
+  return floorTo(quantity, instrument.lotSize)
+}
+
+/** A limit price never gets worse by rounding: buys go down to the tick, sells up. */
+export function quantisePrice(instrument: Instrument, price: Decimal, side: "buy" | "sell") {
+  return side === "buy" ? floorTo(price, instrument.tickSize) : ceilTo(price, instrument.tickSize)
+}
+
+/** Whether the venue would take an order of this size at about this price. */
+export function isTradable(instrument: Instrument, quantity: Decimal, price: Decimal): boolean {
+  return !isLess(quantity, instrument.quantityMin) &&
+    !isLess(multiply(quantity, price), instrument.notionalMin)
+}
+
+/** `1s`, `5s`, `1m`, `1h`, `1d` in milliseconds; undefined for anything else. */
+export function intervalMs(interval: string): number | undefined {
+  const match = /^([1-9]\d{0,3})([smhd])$/.exec(interval)
+  if (match === null) return undefined
+  const unit =
+    { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }[match[2] as "s" | "m" | "h" | "d"]
+  return Number(match[1]) * unit
+}

@@ -1,0 +1,326 @@
+/**
+ * Whether an order may be sent: a pure function to approved, or denied with a code and the numbers.
+ *
+ * An order that opens or increases exposure needs a `Fresh` proof, a reconciled account and active
+ * trading; there is no way to write one without the proof. An order that only reduces passes
+ * whenever there is something to reduce, because being able to get out outranks every limit.
+ */
+import { type Account, type Books, expectedBalance, openOrders } from "./books.ts"
+import {
+  absolute,
+  add,
+  type Decimal,
+  divide,
+  formatDecimal,
+  isGreater,
+  isLess,
+  isPositive,
+  isZero,
+  multiply,
+  smaller,
+  subtract,
+  zero,
+} from "./decimal.ts"
+import type { Fresh } from "./freshness.ts"
+import { type Instrument, isTradable, quantise } from "./instrument.ts"
+import { leavesQuantity } from "./order.ts"
+import type { OrderPurpose } from "./order.ts"
+
+export interface RiskLimits {
+  /** In the quote asset, as are all amounts here. */
+  readonly orderNotionalMax: Decimal
+  readonly positionNotionalMax: Decimal
+  readonly exposureMax: Decimal
+  readonly ordersPerMinuteMax: number
+  /** Loss since the start of the day (UTC) at which nothing is opened any more. */
+  readonly dailyLossMax: Decimal
+}
+
+export type DenialCode =
+  | "TRADING_HALTED"
+  | "TRADING_REDUCING"
+  | "ACCOUNT_NOT_RECONCILED"
+  | "MARKET_DATA_STALE"
+  | "INSTRUMENT_NOT_TRADING"
+  | "POSITION_ON_HOLD"
+  | "ALREADY_HOLDING"
+  | "NOTHING_TO_REDUCE"
+  | "ORDER_IN_FLIGHT"
+  | "ORDER_RATE_EXCEEDED"
+  | "NOTIONAL_EXCEEDS_LIMIT"
+  | "POSITION_EXCEEDS_LIMIT"
+  | "EXPOSURE_EXCEEDS_LIMIT"
+  | "DAILY_LOSS_EXCEEDED"
+  | "INSUFFICIENT_CASH"
+  | "BELOW_MINIMUM"
+
+export interface Denied {
+  readonly _tag: "Denied"
+  readonly code: DenialCode
+  /** `key=value` pairs: the numbers that decided. */
+  readonly detail: string
+}
+
+declare const approval: unique symbol
+
+interface ApprovedOrder {
+  /** Made by `approveOpening` and `approveReducing` only. */
+  readonly [approval]: true
+  readonly _tag: "Approved"
+  readonly instrument: Instrument
+  readonly side: "buy" | "sell"
+  readonly quantity: Decimal
+  readonly origin: string
+  readonly reason: string
+}
+/** May increase exposure, and carries the proof it was approved on. */
+export interface ApprovedOpening extends ApprovedOrder {
+  readonly purpose: Extract<OrderPurpose, "open">
+  readonly fresh: Fresh
+}
+export interface ApprovedReducing extends ApprovedOrder {
+  readonly purpose: Extract<OrderPurpose, "reduce">
+}
+export type Approved = ApprovedOpening | ApprovedReducing
+
+export interface RiskContext {
+  readonly books: Books
+  readonly limits: RiskLimits
+  readonly instrument: Instrument
+  /** Last known price by instrument, whatever its age: for exposure only. */
+  readonly marks: ReadonlyMap<string, Decimal>
+  /** Equity at the start of the day (UTC), and now; undefined until known. */
+  readonly equityAtDayStart: Decimal | undefined
+  readonly equity: Decimal | undefined
+  /** Orders approved within the last minute. */
+  readonly ordersLastMinute: number
+  /** Approved but not yet in the books, as notional by instrument. */
+  readonly pending: ReadonlyMap<string, Decimal>
+  readonly now: number
+}
+
+/** A buy of about `notional`, at the ask of the proof. */
+export function approveOpening(
+  context: RiskContext,
+  wish: { readonly origin: string; readonly reason: string; readonly notional: Decimal },
+  fresh: Fresh | undefined,
+): ApprovedOpening | Denied {
+  const { books, instrument, now } = context
+  const state = deniedByState(context, wish.origin)
+  if (state) return state
+  if (fresh === undefined || fresh.instrument !== instrument.id || !fresh.isValidAt(now)) {
+    const age = fresh === undefined ? "never" : `${now - fresh.heardAt}`
+    return denied("MARKET_DATA_STALE", { instrument: instrument.id, ageMs: age })
+  }
+  const price = fresh.ask
+  const quantity = quantise(instrument, divide(wish.notional, price, 18))
+  const notional = multiply(quantity, price)
+  if (!isTradable(instrument, quantity, price)) {
+    return denied("BELOW_MINIMUM", {
+      quantity: formatDecimal(quantity),
+      notional: formatDecimal(notional),
+      minimum: formatDecimal(instrument.notionalMin),
+    })
+  }
+  return deniedByHolding(context, wish.origin) ??
+    deniedByLimits(context, notional) ??
+    deniedByCash(context, books.accounts.get(instrument.venue), notional) ??
+    approved({
+      _tag: "Approved",
+      purpose: "open",
+      instrument,
+      side: "buy",
+      quantity: isGreater(quantity, instrument.quantityMax) ? instrument.quantityMax : quantity,
+      origin: wish.origin,
+      reason: wish.reason,
+      fresh,
+    })
+}
+
+/**
+ * Closes up to `quantity` of the position, never more than is held and not already being sold.
+ * `quantity` undefined means all that `origin` holds, or the whole position for the operator.
+ */
+export function approveReducing(
+  context: RiskContext,
+  wish: {
+    readonly origin: string
+    readonly reason: string
+    readonly quantity: Decimal | undefined
+    /** A strategy's exit respects a hold; an operator's order does not. */
+    readonly byOperator: boolean
+  },
+): ApprovedReducing | Denied {
+  const { books, instrument } = context
+  const position = books.positions.get(instrument.id)
+  if (!wish.byOperator) {
+    if (books.tradingState === "halted") return haltedBy(books)
+    if (books.holds.has(instrument.id)) {
+      return denied("POSITION_ON_HOLD", { instrument: instrument.id })
+    }
+  }
+  if (position === undefined || isZero(position.quantity)) {
+    return denied("NOTHING_TO_REDUCE", { instrument: instrument.id })
+  }
+  const held = absolute(position.quantity)
+  const own = wish.byOperator ? held : absolute(position.holders.get(wish.origin) ?? zero)
+  const side = isPositive(position.quantity) ? "sell" : "buy"
+  const underWay = openOrders(books)
+    .filter((order) => order.instrument === instrument.id && order.side === side)
+    .reduce((sum, order) => add(sum, leavesQuantity(order)), zero)
+  if (isPositive(underWay) && !wish.byOperator) {
+    return denied("ORDER_IN_FLIGHT", {
+      instrument: instrument.id,
+      quantity: formatDecimal(underWay),
+    })
+  }
+  const available = smaller(own, subtract(held, underWay))
+  const quantity = quantise(instrument, smaller(wish.quantity ?? available, available))
+  const price = context.marks.get(instrument.id)
+  const sellable = isPositive(quantity) && !isLess(quantity, instrument.quantityMin) &&
+    (price === undefined || isTradable(instrument, quantity, price))
+  if (!sellable) {
+    return denied("BELOW_MINIMUM", {
+      quantity: formatDecimal(quantity),
+      minimum: formatDecimal(instrument.quantityMin),
+      notionalMinimum: formatDecimal(instrument.notionalMin),
+    })
+  }
+  return approved({
+    _tag: "Approved",
+    purpose: "reduce",
+    instrument,
+    side,
+    quantity,
+    origin: wish.origin,
+    reason: wish.reason,
+  })
+}
+
+function deniedByState(context: RiskContext, origin: string): Denied | undefined {
+  const { books, instrument } = context
+  if (books.tradingState === "halted") return haltedBy(books)
+  if (books.tradingState === "reducing") {
+    return denied("TRADING_REDUCING", { reason: books.tradingStateReason ?? "" })
+  }
+  const account = books.accounts.get(instrument.venue)
+  if (account === undefined || !account.ready) {
+    return denied("ACCOUNT_NOT_RECONCILED", {
+      venue: instrument.venue,
+      cause: account?.cause ?? "not yet reconciled",
+    })
+  }
+  const feed = books.feeds.get(instrument.venue)
+  if (feed !== undefined && feed.status !== "streaming") {
+    return denied("MARKET_DATA_STALE", { venue: instrument.venue, feed: feed.status })
+  }
+  if (instrument.status !== "trading") {
+    return denied("INSTRUMENT_NOT_TRADING", {
+      instrument: instrument.id,
+      status: instrument.status,
+    })
+  }
+  if (books.holds.has(instrument.id)) {
+    return denied("POSITION_ON_HOLD", { instrument: instrument.id, origin })
+  }
+}
+
+function haltedBy(books: Books): Denied {
+  return denied("TRADING_HALTED", { reason: books.tradingStateReason ?? "" })
+}
+
+function deniedByHolding(context: RiskContext, origin: string): Denied | undefined {
+  const { books, instrument, pending } = context
+  const held = books.positions.get(instrument.id)?.holders.get(origin)
+  if (
+    held !== undefined && isTradable(instrument, held, context.marks.get(instrument.id) ?? zero)
+  ) {
+    return denied("ALREADY_HOLDING", { origin, quantity: formatDecimal(held) })
+  }
+  const inFlight = openOrders(books).some((order) =>
+    order.instrument === instrument.id && order.origin === origin
+  )
+  if (inFlight || pending.has(instrument.id)) {
+    return denied("ORDER_IN_FLIGHT", { instrument: instrument.id, origin })
+  }
+}
+
+function deniedByLimits(context: RiskContext, notional: Decimal): Denied | undefined {
+  const { instrument, limits } = context
+  if (context.ordersLastMinute >= limits.ordersPerMinuteMax) {
+    return denied("ORDER_RATE_EXCEEDED", {
+      orders: `${context.ordersLastMinute}`,
+      limit: `${limits.ordersPerMinuteMax}`,
+    })
+  }
+  if (isGreater(notional, limits.orderNotionalMax)) {
+    return exceeds("NOTIONAL_EXCEEDS_LIMIT", notional, limits.orderNotionalMax)
+  }
+  const exposures = exposureByInstrument(context)
+  const position = add(exposures.get(instrument.id) ?? zero, notional)
+  if (isGreater(position, limits.positionNotionalMax)) {
+    return exceeds("POSITION_EXCEEDS_LIMIT", position, limits.positionNotionalMax)
+  }
+  const exposure = [...exposures.values()].reduce(add, notional)
+  if (isGreater(exposure, limits.exposureMax)) {
+    return exceeds("EXPOSURE_EXCEEDS_LIMIT", exposure, limits.exposureMax)
+  }
+  if (context.equity !== undefined && context.equityAtDayStart !== undefined) {
+    const loss = subtract(context.equityAtDayStart, context.equity)
+    if (isGreater(loss, limits.dailyLossMax)) {
+      return exceeds("DAILY_LOSS_EXCEEDED", loss, limits.dailyLossMax)
+    }
+  }
+}
+
+/** Positions at their marks, opening orders that may still fill, and what is approved and not yet written. */
+function exposureByInstrument(context: RiskContext): Map<string, Decimal> {
+  const { books, marks, pending } = context
+  const exposures = new Map<string, Decimal>(pending)
+  const expose = (instrument: string, notional: Decimal) =>
+    exposures.set(instrument, add(exposures.get(instrument) ?? zero, notional))
+  for (const [instrument, position] of books.positions) {
+    const mark = marks.get(instrument)
+    const notional = mark === undefined ? position.cost : multiply(position.quantity, mark)
+    if (!isZero(position.quantity)) expose(instrument, absolute(notional))
+  }
+  for (const order of openOrders(books)) {
+    const price = order.price ?? marks.get(order.instrument)
+    if (order.purpose === "open" && price !== undefined) {
+      expose(order.instrument, multiply(leavesQuantity(order), price))
+    }
+  }
+  return exposures
+}
+
+function deniedByCash(
+  context: RiskContext,
+  account: Account | undefined,
+  notional: Decimal,
+): Denied | undefined {
+  if (account === undefined) return undefined
+  const cash = expectedBalance(account, account.quoteAsset)
+  const reserved = [...context.pending.values()].reduce(add, notional)
+  if (isLess(cash, reserved)) {
+    return denied("INSUFFICIENT_CASH", {
+      cash: formatDecimal(cash),
+      needed: formatDecimal(reserved),
+    })
+  }
+}
+
+function exceeds(code: DenialCode, value: Decimal, limit: Decimal): Denied {
+  return denied(code, { notional: formatDecimal(value), limit: formatDecimal(limit) })
+}
+
+function denied(code: DenialCode, numbers: Readonly<Record<string, string>>): Denied {
+  const detail = Object.entries(numbers).map(([key, value]) => `${key}=${value}`).join(" ")
+  return { _tag: "Denied", code, detail }
+}
+
+type Unsigned<A> = A extends unknown ? Omit<A, typeof approval> : never
+
+// The brand exists for the compiler only; this is the single place that grants it.
+function approved<A extends Approved>(order: Unsigned<A>): A {
+  return order as unknown as A
+}
