@@ -1,0 +1,303 @@
+/**
+ * Orders, account and private stream of Binance spot.
+ *
+ * Orders go by REST, what becomes of them comes by the signed subscription of the WS-API. Only a
+ * refusal that the venue itself has stated counts as one; every other failure of a submission means
+ * that nobody knows.
+ */
+import { Effect, Option, Redacted, Schema } from "effect"
+import { formatDecimal } from "../../domain/decimal.ts"
+import type { InstrumentId } from "../../domain/instrument.ts"
+import {
+  type Broker,
+  type Execution,
+  OrderNotSent,
+  OrderRefused,
+  type OrderReport,
+  OrderUnknown,
+  type SubmitError,
+} from "../broker.ts"
+import {
+  Closed,
+  describe,
+  Faulty,
+  Forbidden,
+  Silent,
+  VenueError,
+  type VenueFailure,
+} from "../market_data.ts"
+import { type LivenessPolicy, openConnection, type Traffic } from "../socket.ts"
+import { decodePrivateFrame, orderStatus } from "./decode.ts"
+import { AccountInformation, MyTrades, OrderInformation, OrderInformations } from "./messages.ts"
+import { type Keys, type Refused, type Rest, venueError } from "./rest.ts"
+import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
+
+export interface BrokerOptions {
+  /** `wss://ws-api.binance.com:443/ws-api/v3`, or any other host. */
+  readonly wsApiUrl: string
+  readonly rest: Rest
+  readonly keys: Keys
+  readonly policy: LivenessPolicy
+  readonly traffic: Traffic
+  readonly quoteAsset: string
+  readonly instruments: ReadonlyArray<InstrumentId>
+  readonly recvWindowMs: number
+  readonly subscribeTimeoutMs: number
+}
+
+/** The venue gives up on its matching engine after ten seconds: later, "no such order" is true. */
+const ENGINE_TIMEOUT_MS = 10_000
+const EXECUTIONS_MAX = 1_000
+/** The answer of the matching engine was lost on the venue's side: the order may stand. */
+const unknownCodes: ReadonlySet<number> = new Set([-1000, -1001, -1006, -1007, -1008, -1016])
+const UNKNOWN_ORDER = -2011
+const NO_SUCH_ORDER = -2013
+const Answer = Schema.Unknown
+
+export function makeBroker(options: BrokerOptions): Broker {
+  const { rest } = options
+  const symbols = symbolMap(options.instruments)
+  return {
+    venue: VENUE,
+    quoteAsset: options.quoteAsset,
+    connect: Effect.gen(function* () {
+      const clockOffsetMs = yield* Effect.mapError(rest.syncClock, venueError("GET /api/v3/time"))
+      const account = yield* accountOf(rest)
+      if (account.canTrade) return { clockOffsetMs }
+      const reason = new Forbidden({ detail: "this key may not trade" })
+      return yield* new VenueError({ venue: VENUE, doing: "GET /api/v3/account", reason })
+    }),
+    submit: submitOf(options),
+    cancel: (instrument, clientOrderId) =>
+      rest.call(
+        "DELETE",
+        "api/v3/order",
+        {
+          symbol: symbolOf(instrument),
+          origClientOrderId: clientOrderId,
+        },
+        Answer,
+        true,
+      ).pipe(
+        Effect.as("requested" as const),
+        Effect.catchTag("Refused", (refused) =>
+          refused.code === UNKNOWN_ORDER
+            ? Effect.succeed("unknown_order" as const)
+            : Effect.fail(refused)),
+        Effect.mapError(venueError("DELETE /api/v3/order")),
+      ),
+    order: (instrument, clientOrderId) =>
+      rest.call(
+        "GET",
+        "api/v3/order",
+        {
+          symbol: symbolOf(instrument),
+          origClientOrderId: clientOrderId,
+        },
+        OrderInformation,
+        true,
+      ).pipe(
+        Effect.map((order) => reportOf(order, symbols)),
+        Effect.catchTag("Refused", (refused) =>
+          refused.code === NO_SUCH_ORDER
+            ? Effect.succeed(Option.none<OrderReport>())
+            : Effect.fail(refused)),
+        Effect.mapError(venueError("GET /api/v3/order")),
+      ),
+    openOrders: rest.call("GET", "api/v3/openOrders", {}, OrderInformations, true).pipe(
+      Effect.map((orders) => orders.flatMap((order) => Option.toArray(reportOf(order, symbols)))),
+      Effect.mapError(venueError("GET /api/v3/openOrders")),
+    ),
+    executions: (instrument, since) => executionsOf(rest, instrument, since),
+    balances: Effect.map(
+      accountOf(rest),
+      ({ balances }) => balances.map(({ asset, free, locked }) => ({ asset, free, locked })),
+    ),
+    stream: streamOf(options, symbols),
+  }
+}
+
+function accountOf(rest: Rest) {
+  return Effect.mapError(
+    rest.call("GET", "api/v3/account", { omitZeroBalances: "true" }, AccountInformation, true),
+    venueError("GET /api/v3/account"),
+  )
+}
+
+function submitOf({ rest, recvWindowMs }: BrokerOptions): Broker["submit"] {
+  return Effect.fn("binance.submit")(function* (order) {
+    if (order.type === "limit" && order.price === undefined) {
+      return yield* new OrderNotSent({ detail: "a limit order needs a price" })
+    }
+    const conclusiveAt = (yield* rest.venueTime) + recvWindowMs + ENGINE_TIMEOUT_MS
+    const answer = yield* rest.call(
+      "POST",
+      "api/v3/order",
+      {
+        symbol: symbolOf(order.instrument),
+        side: order.side === "buy" ? "BUY" : "SELL",
+        type: order.type === "market" ? "MARKET" : "LIMIT",
+        ...(order.price !== undefined && { price: formatDecimal(order.price), timeInForce: "GTC" }),
+        quantity: formatDecimal(order.quantity),
+        newClientOrderId: order.clientOrderId,
+        // What was filled comes by the private stream, in one form only.
+        newOrderRespType: "RESULT",
+      },
+      OrderInformation,
+      true,
+    ).pipe(
+      Effect.mapError((failure) => submitError(failure, Math.round(conclusiveAt))),
+    )
+    return { venueOrderId: String(answer.orderId) }
+  })
+}
+
+function submitError(failure: Refused | VenueFailure, conclusiveAt: number): SubmitError {
+  if (failure._tag !== "Refused") {
+    return new OrderUnknown({ cause: describe(failure), conclusiveAt })
+  }
+  const { code, text, status } = failure
+  if (status >= 500 || unknownCodes.has(code)) {
+    return new OrderUnknown({ cause: `${code} ${text}`, conclusiveAt })
+  }
+  return new OrderRefused({ code: String(code), text })
+}
+
+function reportOf(
+  order: typeof OrderInformation.Type,
+  symbols: SymbolMap,
+): Option.Option<OrderReport> {
+  const instrument = symbols(order.symbol)
+  const status = orderStatus(order.status)
+  if (instrument === undefined || status === undefined) return Option.none()
+  return Option.some({
+    clientOrderId: order.clientOrderId,
+    venueOrderId: String(order.orderId),
+    instrument,
+    status,
+    filledQuantity: order.executedQty,
+    reason: "",
+    time: order.updateTime ?? order.transactTime ?? 0,
+  })
+}
+
+function executionsOf(rest: Rest, instrument: InstrumentId, since: number) {
+  return rest.call(
+    "GET",
+    "api/v3/myTrades",
+    {
+      symbol: symbolOf(instrument),
+      startTime: since,
+      limit: EXECUTIONS_MAX,
+    },
+    MyTrades,
+    true,
+  ).pipe(
+    Effect.map((trades) =>
+      trades.map((trade): Execution => ({
+        executionId: String(trade.id),
+        // The list names the venue's order id only; whoever asked knows ours.
+        clientOrderId: "",
+        venueOrderId: String(trade.orderId),
+        instrument,
+        side: trade.isBuyer ? "buy" : "sell",
+        quantity: trade.qty,
+        price: trade.price,
+        fee: trade.commission,
+        feeAsset: trade.commissionAsset,
+        time: trade.time,
+      }))
+    ),
+    Effect.mapError(venueError("GET /api/v3/myTrades")),
+  )
+}
+
+const doing = "private stream"
+const SUBSCRIBE_ID = "subscribe"
+
+function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] {
+  const { keys, rest, policy, traffic, wsApiUrl } = options
+  const failed = (reason: VenueFailure) => new VenueError({ venue: VENUE, doing, reason })
+  return Effect.fn("binance.privateStream")(
+    function* (sink) {
+      const connection = yield* openConnection({
+        venue: VENUE,
+        doing,
+        url: wsApiUrl,
+        policy,
+        traffic,
+      })
+      const timestamp = Math.round(yield* rest.venueTime)
+      const params = { apiKey: Redacted.value(keys.key), recvWindow: 5_000, timestamp }
+      const signature = yield* sign(
+        keys,
+        new URLSearchParams(
+          Object.entries(params).map(([key, value]) => [key, String(value)]),
+        ).toString(),
+      )
+      yield* connection.send(JSON.stringify({
+        id: SUBSCRIBE_ID,
+        method: "userDataStream.subscribe.signature",
+        params: { ...params, signature },
+      }))
+      let subscribed = false
+      while (true) {
+        const frames = subscribed ? yield* connection.pull : yield* Effect.timeoutOrElse(
+          connection.pull,
+          {
+            duration: options.subscribeTimeoutMs,
+            orElse: () =>
+              Effect.fail(
+                failed(new Silent({ what: "data", afterMs: options.subscribeTimeoutMs })),
+              ),
+          },
+        )
+        for (const frame of frames) {
+          const decoded = decodePrivateFrame(frame, symbols)
+          switch (decoded._tag) {
+            case "Answer":
+              if (decoded.status !== 200) {
+                return yield* failed(answerFailure(decoded.status, decoded.error))
+              }
+              if (decoded.id === SUBSCRIBE_ID && !subscribed) {
+                subscribed = true
+                sink.event({ _tag: "StreamUp" })
+              }
+              break
+            case "Terminated":
+              return yield* failed(new Closed({ code: 1012, detail: decoded.reason }))
+            case "Undecoded":
+              sink.undecoded(frame, decoded.reason)
+              break
+            case "Ignored":
+              break
+            default:
+              sink.event(decoded)
+          }
+        }
+      }
+    },
+    Effect.scoped,
+  )
+}
+
+function answerFailure(status: number, error: string): VenueFailure {
+  return status === 401 || status === 403
+    ? new Forbidden({ detail: error })
+    : new Faulty({ detail: error || `status ${status}` })
+}
+
+/** HMAC-SHA-256 in hexadecimal, over the parameters sorted by name. */
+function sign(keys: Keys, text: string) {
+  return Effect.promise(async () => {
+    const bytes = new TextEncoder()
+    const key = await crypto.subtle.importKey(
+      "raw",
+      bytes.encode(Redacted.value(keys.secret)),
+      { name: "HMAC", hash: "SHA-256" },
+      false,
+      ["sign"],
+    )
+    return new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes.encode(text))).toHex()
+  })
+}

@@ -1,0 +1,319 @@
+/**
+ * Binance frames into Keel's words.
+ *
+ * Every frame becomes exactly one `Decoded`: an event, something known that carries no event, or
+ * `Undecoded` with the reason. Nothing is guessed: a field that is not what it should be makes the
+ * whole frame `Undecoded`.
+ */
+import { Result, Schema } from "effect"
+import { type Decimal, isZero } from "../../domain/decimal.ts"
+import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
+import type { Balance, Execution, OrderReport, PrivateEvent } from "../broker.ts"
+import {
+  AccountPosition,
+  BookTickerMessage,
+  DepthMessage,
+  DepthSnapshot,
+  ExecutionReport,
+  KlineMessage,
+  parseWithIds,
+  TradeMessage,
+} from "./messages.ts"
+import type { SymbolMap } from "./symbols.ts"
+
+export interface Depth {
+  readonly _tag: "Depth"
+  readonly instrument: string
+  readonly firstUpdateId: string
+  readonly updateId: string
+  readonly bids: ReadonlyArray<readonly [price: Decimal, size: Decimal]>
+  readonly asks: ReadonlyArray<readonly [price: Decimal, size: Decimal]>
+  readonly time: number
+}
+
+/** The REST answer: which instrument it is for only the asker knows. */
+export interface Snapshot {
+  readonly _tag: "Snapshot"
+  readonly updateId: string
+  readonly bids: ReadonlyArray<readonly [price: Decimal, size: Decimal]>
+  readonly asks: ReadonlyArray<readonly [price: Decimal, size: Decimal]>
+}
+
+export type Decoded =
+  | MarketEvent
+  | Bar
+  | Depth
+  | Snapshot
+  /** Answers to our own requests, and bars that are still forming. */
+  | {
+    readonly _tag: "Control"
+    readonly id: string | undefined
+    readonly error: string | undefined
+  }
+  /** The venue announces that it will close this connection. */
+  | { readonly _tag: "Shutdown" }
+  | { readonly _tag: "Undecoded"; readonly reason: string }
+
+const decodeTrade = Schema.decodeUnknownResult(TradeMessage)
+const decodeBookTicker = Schema.decodeUnknownResult(BookTickerMessage)
+const decodeKline = Schema.decodeUnknownResult(KlineMessage)
+const decodeDepth = Schema.decodeUnknownResult(DepthMessage)
+const decodeSnapshot = Schema.decodeUnknownResult(DepthSnapshot)
+const decodeExecution = Schema.decodeUnknownResult(ExecutionReport)
+const decodeAccountPosition = Schema.decodeUnknownResult(AccountPosition)
+
+/** One frame of a market stream, combined or raw. `receivedAt` dates what carries no time. */
+export function decodeMarketFrame(
+  frame: string,
+  symbols: SymbolMap,
+  receivedAt: number,
+): Decoded {
+  const message = parse(frame)
+  if (!isObject(message)) return undecoded("not a JSON object")
+  const data = "stream" in message ? message.data : message
+  if (!isObject(data)) return undecoded("a stream without data")
+  if ("e" in data) {
+    switch (data.e) {
+      case "trade":
+        return settled(decodeTrade(data), (it) => trade(it, symbols))
+      case "kline":
+        return settled(decodeKline(data), (it) => bar(it, symbols))
+      case "depthUpdate":
+        return settled(decodeDepth(data), (it) => depth(it, symbols))
+      case "serverShutdown":
+        return { _tag: "Shutdown" }
+      default:
+        return undecoded(`unknown event ${quoted(data.e)}`)
+    }
+  }
+  if ("u" in data && "B" in data) {
+    return settled(decodeBookTicker(data), (it) => quote(it, symbols, receivedAt))
+  }
+  if ("lastUpdateId" in data) return settled(decodeSnapshot(data), snapshot)
+  if ("result" in data || "code" in data || "error" in data) return control(data)
+  return undecoded("neither an event nor an answer")
+}
+
+function trade(message: typeof TradeMessage.Type, symbols: SymbolMap): Decoded {
+  const instrument = symbols(message.s)
+  if (instrument === undefined) return foreign(message.s)
+  const event: Trade = {
+    _tag: "Trade",
+    instrument,
+    tradeId: String(message.t),
+    price: message.p,
+    size: message.q,
+    side: message.m ? "sell" : "buy",
+    time: message.T,
+  }
+  return event
+}
+
+function quote(
+  message: typeof BookTickerMessage.Type,
+  symbols: SymbolMap,
+  receivedAt: number,
+): Decoded {
+  const instrument = symbols(message.s)
+  if (instrument === undefined) return foreign(message.s)
+  const event: Quote = {
+    _tag: "Quote",
+    instrument,
+    updateId: String(message.u),
+    bid: message.b,
+    bidSize: message.B,
+    ask: message.a,
+    askSize: message.A,
+    time: receivedAt,
+    venueTime: false,
+  }
+  return event
+}
+
+function bar({ s, k }: typeof KlineMessage.Type, symbols: SymbolMap): Decoded {
+  const instrument = symbols(s)
+  if (instrument === undefined) return foreign(s)
+  if (!k.x) return { _tag: "Control", id: undefined, error: undefined }
+  return {
+    _tag: "Bar",
+    instrument,
+    intervalMs: k.T + 1 - k.t,
+    openTime: k.t,
+    open: k.o,
+    high: k.h,
+    low: k.l,
+    close: k.c,
+    volume: k.v,
+    trades: k.n,
+  }
+}
+
+function depth(message: typeof DepthMessage.Type, symbols: SymbolMap): Decoded {
+  const instrument = symbols(message.s)
+  if (instrument === undefined) return foreign(message.s)
+  return {
+    _tag: "Depth",
+    instrument,
+    firstUpdateId: String(message.U),
+    updateId: String(message.u),
+    bids: message.b,
+    asks: message.a,
+    time: message.E,
+  }
+}
+
+function snapshot(message: typeof DepthSnapshot.Type): Decoded {
+  const { lastUpdateId, bids, asks } = message
+  return { _tag: "Snapshot", updateId: String(lastUpdateId), bids, asks }
+}
+
+function control(data: Readonly<Record<string, unknown>>): Decoded {
+  const id = data.id === undefined || data.id === null ? undefined : String(data.id)
+  const problem = isObject(data.error) ? data.error : "code" in data ? data : undefined
+  const error = problem === undefined
+    ? undefined
+    : `${String(problem.code)} ${String(problem.msg ?? "")}`.trim()
+  return { _tag: "Control", id, error }
+}
+
+export type DecodedPrivate =
+  | PrivateEvent
+  | {
+    readonly _tag: "Answer"
+    readonly id: string
+    readonly status: number
+    readonly error: string
+  }
+  | { readonly _tag: "Terminated"; readonly reason: string }
+  | { readonly _tag: "Ignored" }
+  | { readonly _tag: "Undecoded"; readonly reason: string }
+
+/** One frame of the WS-API: an answer to us, or an event of the user data stream. */
+export function decodePrivateFrame(frame: string, symbols: SymbolMap): DecodedPrivate {
+  const message = parse(frame)
+  if (!isObject(message)) return undecoded("not a JSON object")
+  if (isObject(message.event)) return privateEvent(message.event, symbols)
+  if ("e" in message) return privateEvent(message, symbols)
+  if ("status" in message) {
+    const error = isObject(message.error)
+      ? `${String(message.error.code)} ${String(message.error.msg ?? "")}`.trim()
+      : ""
+    return { _tag: "Answer", id: String(message.id), status: Number(message.status), error }
+  }
+  return undecoded("neither an event nor an answer")
+}
+
+function privateEvent(
+  event: Readonly<Record<string, unknown>>,
+  symbols: SymbolMap,
+): DecodedPrivate {
+  switch (event.e) {
+    case "executionReport":
+      return settled(decodeExecution(event), (it) => execution(it, symbols))
+    case "outboundAccountPosition":
+      return settled(decodeAccountPosition(event), (it) => ({
+        _tag: "Balances",
+        balances: it.B.map(({ a, f, l }): Balance => ({ asset: a, free: f, locked: l })),
+      }))
+    case "serverShutdown":
+    case "eventStreamTerminated":
+      return { _tag: "Terminated", reason: event.e }
+    // Balances are compared on every reconciliation; these only say that they moved.
+    case "balanceUpdate":
+    case "listStatus":
+    case "externalLockUpdate":
+      return { _tag: "Ignored" }
+    default:
+      return undecoded(`unknown event ${quoted(event.e)}`)
+  }
+}
+
+function execution(
+  message: typeof ExecutionReport.Type,
+  symbols: SymbolMap,
+): DecodedPrivate {
+  const instrument = symbols(message.s)
+  if (instrument === undefined) return foreign(message.s)
+  const status = orderStatus(message.X)
+  if (status === undefined) return undecoded(`unknown order status ${quoted(message.X)}`)
+  const report: OrderReport = {
+    clientOrderId: message.C === "" ? message.c : message.C,
+    venueOrderId: String(message.i),
+    instrument,
+    status,
+    filledQuantity: message.z,
+    reason: message.r === "NONE" ? "" : message.r,
+    time: message.T,
+  }
+  if (message.x !== "TRADE" || isZero(message.l)) return { _tag: "Report", report }
+  // A trade may be reported without its price: then only the list of our trades knows it.
+  if (isZero(message.L)) return undecoded("a fill without a price")
+  const fill: Execution = {
+    executionId: String(message.t),
+    clientOrderId: report.clientOrderId,
+    venueOrderId: report.venueOrderId,
+    instrument,
+    side: message.S === "BUY" ? "buy" : "sell",
+    quantity: message.l,
+    price: message.L,
+    fee: message.n,
+    feeAsset: message.N ?? "",
+    time: message.T,
+  }
+  return { _tag: "Executed", execution: fill, report }
+}
+
+/** Undefined for a status that this code does not know. */
+export function orderStatus(status: string): OrderReport["status"] | undefined {
+  switch (status) {
+    case "NEW":
+    case "PENDING_NEW":
+      return "accepted"
+    case "PARTIALLY_FILLED":
+      return "partially_filled"
+    case "FILLED":
+      return "filled"
+    case "CANCELED":
+      return "canceled"
+    case "EXPIRED":
+    case "EXPIRED_IN_MATCH":
+      return "expired"
+    case "REJECTED":
+      return "rejected"
+    default:
+      return undefined
+  }
+}
+
+function parse(frame: string): unknown {
+  try {
+    return parseWithIds(frame)
+  } catch {
+    return undefined
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null
+}
+
+function settled<A, B extends { readonly _tag: string }>(
+  result: Result.Result<A, { readonly message: string }>,
+  build: (value: A) => B,
+): B | { readonly _tag: "Undecoded"; readonly reason: string } {
+  return Result.isSuccess(result)
+    ? build(result.success)
+    : undecoded(result.failure.message.replaceAll(/\s+/g, " "))
+}
+
+function undecoded(reason: string) {
+  return { _tag: "Undecoded", reason } as const
+}
+
+function foreign(symbol: string) {
+  return undecoded(`a symbol nobody asked for: ${quoted(symbol)}`)
+}
+
+function quoted(value: unknown): string {
+  return JSON.stringify(value)?.slice(0, 80) ?? "undefined"
+}

@@ -1,0 +1,252 @@
+/**
+ * Binance market data: one combined stream, and REST for what a stream cannot say.
+ *
+ * The subscriptions are the caller's, handed over with every connection; nothing about them is
+ * remembered here.
+ */
+import { Clock, Effect } from "effect"
+import { aggregate } from "../../domain/bars.ts"
+import { zero } from "../../domain/decimal.ts"
+import type { Instrument, InstrumentId, InstrumentStatus } from "../../domain/instrument.ts"
+import type { Bar, Trade } from "../../domain/market.ts"
+import { Closed, Faulty, type MarketData, Overrun, VenueError } from "../market_data.ts"
+import { type LivenessPolicy, openConnection, type Traffic } from "../socket.ts"
+import { decodeMarketFrame } from "./decode.ts"
+import { BookTickers, ExchangeInfo, HistoricalTrades, Klines } from "./messages.ts"
+import { type Rest, venueError } from "./rest.ts"
+import { instrumentId, symbolMap, symbolOf, VENUE } from "./symbols.ts"
+
+/** Streams in one SUBSCRIBE: the frame stays small, and five frames a second are allowed. */
+const STREAMS_PER_REQUEST = 200
+const KLINES_MAX = 1_000
+const TRADES_MAX = 1_000
+
+export interface MarketDataOptions {
+  /** `wss://stream.binance.com:9443`, or any other host. */
+  readonly streamUrl: string
+  readonly rest: Rest
+  readonly policy: LivenessPolicy
+  readonly traffic: Traffic
+}
+
+/** The intervals that the venue itself builds bars for, longest first. */
+const nativeIntervals = new Map([
+  [86_400_000, "1d"],
+  [14_400_000, "4h"],
+  [3_600_000, "1h"],
+  [1_800_000, "30m"],
+  [900_000, "15m"],
+  [300_000, "5m"],
+  [180_000, "3m"],
+  [60_000, "1m"],
+  [1_000, "1s"],
+])
+
+export function makeMarketData(options: MarketDataOptions): MarketData {
+  const { rest } = options
+  return {
+    venue: VENUE,
+    instruments: (ids) =>
+      rest.call(
+        "GET",
+        "api/v3/exchangeInfo",
+        {
+          symbols: JSON.stringify(ids.map(symbolOf)),
+        },
+        ExchangeInfo,
+        false,
+      ).pipe(
+        Effect.map(({ symbols }) => symbols.flatMap(instrument)),
+        Effect.mapError(venueError("GET /api/v3/exchangeInfo")),
+      ),
+    stream: streamOf(options),
+    quotes: quotesOf(rest),
+    bars: barsOf(rest),
+    tradesAfter: tradesOf(rest),
+  }
+}
+
+function instrument(info: typeof ExchangeInfo.Type["symbols"][number]): ReadonlyArray<Instrument> {
+  const filter = (type: string) => info.filters.find(({ filterType }) => filterType === type)
+  const price = filter("PRICE_FILTER")
+  const lot = filter("LOT_SIZE")
+  // Without a grid an order cannot be built: such a symbol is not offered.
+  if (!price?.tickSize || !lot?.stepSize || !lot.minQty || !lot.maxQty) return []
+  // Older symbols have MIN_NOTIONAL, newer ones NOTIONAL; some have neither.
+  const notional = filter("NOTIONAL") ?? filter("MIN_NOTIONAL")
+  return [{
+    id: instrumentId(info.baseAsset, info.quoteAsset),
+    venue: VENUE,
+    symbol: info.symbol,
+    base: info.baseAsset,
+    quote: info.quoteAsset,
+    tickSize: price.tickSize,
+    lotSize: lot.stepSize,
+    quantityMin: lot.minQty,
+    quantityMax: lot.maxQty,
+    notionalMin: notional?.minNotional ?? zero,
+    status: statusOf(info.status),
+  }]
+}
+
+function statusOf(status: string): InstrumentStatus {
+  if (status === "TRADING") return "trading"
+  if (status === "CANCEL_ONLY") return "cancel_only"
+  return status === "HALT" || status === "BREAK" ? "halted" : "closed"
+}
+
+const doing = "market stream"
+
+function streamOf({ streamUrl, policy, traffic }: MarketDataOptions): MarketData["stream"] {
+  return Effect.fn("binance.stream")(
+    function* (instruments, sink) {
+      const clock = yield* Clock.Clock
+      const symbols = symbolMap(instruments)
+      const connection = yield* openConnection({
+        venue: VENUE,
+        doing,
+        url: `${streamUrl}/stream`,
+        policy,
+        traffic,
+      })
+      const streams = instruments.map(symbolOf).flatMap((symbol) => [
+        `${symbol.toLowerCase()}@trade`,
+        `${symbol.toLowerCase()}@bookTicker`,
+      ])
+      for (let at = 0, id = 1; at < streams.length; at += STREAMS_PER_REQUEST, id++) {
+        const params = streams.slice(at, at + STREAMS_PER_REQUEST)
+        yield* connection.send(JSON.stringify({ method: "SUBSCRIBE", params, id }))
+      }
+      while (true) {
+        for (const frame of yield* connection.pull) {
+          const decoded = decodeMarketFrame(frame, symbols, clock.currentTimeMillisUnsafe())
+          switch (decoded._tag) {
+            case "Trade":
+            case "Quote":
+              if (!sink.event(decoded)) return yield* failed(new Overrun({ waiting: 0 }))
+              break
+            case "Undecoded":
+              sink.undecoded(frame, decoded.reason)
+              break
+            case "Control":
+              if (decoded.error !== undefined) {
+                return yield* failed(new Faulty({ detail: `subscribing: ${decoded.error}` }))
+              }
+              break
+            case "Shutdown":
+              return yield* failed(new Closed({ code: 1012, detail: "the venue shuts down" }))
+            case "Bar":
+            case "Depth":
+            case "Snapshot":
+              break
+          }
+        }
+      }
+    },
+    Effect.scoped,
+  )
+}
+
+function failed(reason: VenueError["reason"]) {
+  return new VenueError({ venue: VENUE, doing, reason })
+}
+
+function quotesOf(rest: Rest): MarketData["quotes"] {
+  return (instruments) => {
+    const symbols = symbolMap(instruments)
+    const names = JSON.stringify(instruments.map(symbolOf))
+    return Effect.gen(function* () {
+      const tickers = yield* rest.call(
+        "GET",
+        "api/v3/ticker/bookTicker",
+        { symbols: names },
+        BookTickers,
+        false,
+      )
+      const now = yield* Clock.currentTimeMillis
+      return tickers.flatMap((ticker) => {
+        const id = symbols(ticker.symbol)
+        return id === undefined ? [] : [{
+          _tag: "Quote" as const,
+          instrument: id,
+          updateId: "0",
+          bid: ticker.bidPrice,
+          bidSize: ticker.bidQty,
+          ask: ticker.askPrice,
+          askSize: ticker.askQty,
+          time: now,
+          venueTime: false,
+        }]
+      })
+    }).pipe(Effect.mapError(venueError("GET /api/v3/ticker/bookTicker")))
+  }
+}
+
+function barsOf(rest: Rest): MarketData["bars"] {
+  return (id, intervalMs, until, limit) => {
+    const native = [...nativeIntervals.keys()].find((each) => intervalMs % each === 0) ?? 1_000
+    const factor = intervalMs / native
+    const ending = until - until % intervalMs
+    // Whole bars only: the window starts on a boundary of the wanted interval.
+    const wanted = Math.min(limit, Math.floor(KLINES_MAX / factor))
+    return rest.call(
+      "GET",
+      "api/v3/klines",
+      {
+        symbol: symbolOf(id),
+        interval: nativeIntervals.get(native) ?? "1s",
+        startTime: Math.max(0, ending - wanted * intervalMs),
+        endTime: ending - 1,
+        limit: KLINES_MAX,
+      },
+      Klines,
+      false,
+    ).pipe(
+      Effect.map((rows) => aggregate(rows.map((row) => kline(id, native, row)), intervalMs)),
+      Effect.mapError(venueError("GET /api/v3/klines")),
+    )
+  }
+}
+
+function kline(id: InstrumentId, intervalMs: number, row: typeof Klines.Type[number]): Bar {
+  return {
+    _tag: "Bar",
+    instrument: id,
+    intervalMs,
+    openTime: row[0],
+    open: row[1],
+    high: row[2],
+    low: row[3],
+    close: row[4],
+    volume: row[5],
+    trades: row[8],
+  }
+}
+
+function tradesOf(rest: Rest): MarketData["tradesAfter"] {
+  return (id, tradeId) =>
+    rest.call(
+      "GET",
+      "api/v3/historicalTrades",
+      {
+        symbol: symbolOf(id),
+        fromId: String(BigInt(tradeId) + 1n),
+        limit: TRADES_MAX,
+      },
+      HistoricalTrades,
+      false,
+    ).pipe(
+      Effect.map((trades) =>
+        trades.map((each): Trade => ({
+          _tag: "Trade",
+          instrument: id,
+          tradeId: String(each.id),
+          price: each.price,
+          size: each.qty,
+          side: each.isBuyerMaker ? "sell" : "buy",
+          time: each.time,
+        }))
+      ),
+      Effect.mapError(venueError("GET /api/v3/historicalTrades")),
+    )
+}

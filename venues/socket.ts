@@ -1,0 +1,178 @@
+/**
+ * One WebSocket connection that can be trusted to end.
+ *
+ * It pings, notices a peer that has gone silent without saying so, and can always be closed: npm
+ * `ws` under Effect's `Socket`, because the built-in WebSocket can do none of this. It lives on the
+ * real clock and real timers, as the network does; whatever is decided because a connection ended
+ * is decided elsewhere, on the injected clock.
+ */
+import { Effect, Option, type Scope } from "effect"
+import { Socket } from "effect/socket"
+import WebSocket, { type ClientOptions } from "ws"
+import {
+  Closed,
+  Faulty,
+  Forbidden,
+  Silent,
+  Throttled,
+  Unreachable,
+  VenueError,
+  type VenueFailure,
+} from "./market_data.ts"
+
+export interface LivenessPolicy {
+  readonly pingEveryMs: number
+  /** Silence, pongs included, after which the peer counts as dead. */
+  readonly deadAfterMs: number
+  readonly handshakeTimeoutMs: number
+  /** How long a closing handshake may take before the socket is cut. */
+  readonly closeGraceMs: number
+}
+
+/** Counts what is on its way between a venue and us: a replay waits until nothing is. */
+export interface Traffic {
+  framesReceived: number
+  requestsOpen: number
+}
+
+export interface Connection {
+  /** The frames that have arrived, at least one, in order. Fails when the connection has ended. */
+  readonly pull: Effect.Effect<ReadonlyArray<string>, VenueError>
+  readonly send: (text: string) => Effect.Effect<void, VenueError>
+}
+
+const text = new TextDecoder()
+/** Waited when a venue says "too many requests" without saying how long. */
+const RETRY_AFTER_DEFAULT_MS = 60_000
+
+/** Opens one connection; it is cut when the scope closes. `doing` names it in errors. */
+export const openConnection = Effect.fn("openConnection")(function* (options: {
+  readonly venue: string
+  readonly doing: string
+  readonly url: string
+  readonly policy: LivenessPolicy
+  readonly traffic: Traffic
+}): Effect.fn.Return<Connection, VenueError, Scope.Scope> {
+  const { venue, doing, url, policy, traffic } = options
+  let known: VenueFailure | undefined
+  const construct = (address: string) => {
+    const socket = liveSocket(address, policy, (failure) => known ??= failure)
+    socket.on("message", () => traffic.framesReceived++)
+    return socket as unknown as Socket.WebSocketLike
+  }
+  const fail = (error: Socket.SocketError) =>
+    new VenueError({ venue, doing, reason: known ?? failureOf(error, policy) })
+  const socket = yield* Socket.makeWebSocket(url, { openTimeout: policy.handshakeTimeoutMs }).pipe(
+    Effect.provideService(Socket.WebSocketConstructor, construct),
+  )
+  const { pull } = yield* Effect.mapError(socket.reader, fail)
+  const { write } = yield* socket.writer
+  return {
+    pull: Effect.mapError(
+      Effect.map(
+        pull,
+        (frames) => frames.map((frame) => typeof frame === "string" ? frame : text.decode(frame)),
+      ),
+      fail,
+    ),
+    send: (frame) => Effect.mapError(write(frame), fail),
+  }
+})
+
+/** `blame` is told what the socket itself cannot say: silence, and the answer to a refused upgrade. */
+function liveSocket(
+  url: string,
+  policy: LivenessPolicy,
+  blame: (failure: VenueFailure) => void,
+): WebSocket {
+  // `ws` 8.23 takes `closeTimeout`; its type package does not list it yet.
+  const settings: ClientOptions & { closeTimeout: number } = {
+    handshakeTimeout: policy.handshakeTimeoutMs,
+    closeTimeout: policy.closeGraceMs,
+    perMessageDeflate: false,
+  }
+  const socket = new WebSocket(url, settings)
+  let heardAt = performance.now()
+  const heard = () => void (heardAt = performance.now())
+  for (const sign of ["open", "message", "ping", "pong"] as const) socket.on(sign, heard)
+  socket.on("error", (error) => {
+    if (/handshake has timed out/i.test(error.message)) {
+      blame(new Silent({ what: "handshake", afterMs: policy.handshakeTimeoutMs }))
+    }
+  })
+  // A listener suppresses the automatic error, whose text alone would name the status.
+  socket.on("unexpected-response", (_request, response) => {
+    blame(refusal(response.statusCode ?? 0, response.headers["retry-after"]))
+    response.destroy()
+    socket.terminate()
+  })
+  const beat = setInterval(() => {
+    if (socket.readyState !== WebSocket.OPEN) return
+    // While we hold the socket paused the silence is ours, not the venue's.
+    if (socket.isPaused) return heard()
+    if (performance.now() - heardAt < policy.deadAfterMs) return socket.ping()
+    blame(new Silent({ what: "connection", afterMs: policy.deadAfterMs }))
+    socket.terminate()
+  }, policy.pingEveryMs)
+  socket.on("close", () => clearInterval(beat))
+  return socket
+}
+
+function failureOf(error: Socket.SocketError, policy: LivenessPolicy): VenueFailure {
+  const { reason } = error
+  switch (reason._tag) {
+    case "SocketCloseError":
+      return new Closed({ code: reason.code, detail: reason.closeReason ?? "" })
+    case "SocketOpenError":
+      return reason.kind === "Timeout"
+        ? new Silent({ what: "handshake", afterMs: policy.handshakeTimeoutMs })
+        : new Unreachable({ detail: causeText(reason.cause) })
+    case "SocketReadError":
+    case "SocketWriteError":
+    case "SocketUpgradeError":
+      return new Unreachable({ detail: causeText(reason.cause) })
+  }
+}
+
+/**
+ * What an HTTP status in place of an answer means for whoever wants to try again. `detail` is what
+ * the venue itself said, where it said something.
+ */
+export function refusal(
+  status: number,
+  retryAfter: string | undefined,
+  detail?: string,
+): VenueFailure {
+  if (status === 429 || status === 418) {
+    return new Throttled({ status, retryAfterMs: retryAfterMs(retryAfter) })
+  }
+  if (status === 401 || status === 403 || status === 451) {
+    const why = status === 451 ? "not served in this region" : "key or address not accepted"
+    return new Forbidden({ detail: detail ?? `HTTP ${status}, ${why}` })
+  }
+  return new Faulty({ detail: detail ?? `HTTP ${status}` })
+}
+
+/** Of a `Retry-After` in seconds. */
+export function retryAfterMs(header: string | undefined): number {
+  const seconds = Number(header)
+  return header !== undefined && Number.isFinite(seconds) && seconds >= 0
+    ? Math.ceil(seconds * 1_000)
+    : RETRY_AFTER_DEFAULT_MS
+}
+
+/** The words of an error from below, whatever it is: `connect ECONNREFUSED 127.0.0.1:9`. */
+export function causeText(cause: unknown): string {
+  return Option.getOrElse(messageOf(cause), () => "connection failed")
+}
+
+function messageOf(cause: unknown): Option.Option<string> {
+  if (typeof cause === "string" && cause !== "") return Option.some(cause)
+  if (typeof cause !== "object" || cause === null) return Option.none()
+  if ("error" in cause && cause.error !== undefined) return messageOf(cause.error)
+  if ("message" in cause && typeof cause.message === "string" && cause.message !== "") {
+    return Option.some(cause.message)
+  }
+  if ("code" in cause && typeof cause.code === "string") return Option.some(cause.code)
+  return Option.none()
+}
