@@ -65,13 +65,18 @@ export interface FeedState {
 export interface Books {
   seq: number
   time: number
+  /** Empty until the first start has been journaled. */
+  journalId: string
   tradingState: TradingState
   tradingStateReason: string | undefined
   tradingStateSince: number | undefined
   /** Intents ever written: the next client order id is derived from it. */
   intents: number
+  /** Highest equity ever marked, and the largest (peak - equity) / peak. */
   peak: Decimal
   drawdown: Decimal
+  /** The first equity marked on the present day (UTC). */
+  dayStart: { readonly day: number; readonly equity: Decimal } | undefined
   readonly accounts: Map<string, Account>
   readonly positions: Map<InstrumentId, Position>
   readonly holds: Set<InstrumentId>
@@ -100,6 +105,8 @@ export function emptyBooks(): Books {
   return {
     seq: 0,
     time: 0,
+    journalId: "",
+    dayStart: undefined,
     tradingState: "active",
     tradingStateReason: undefined,
     tradingStateSince: undefined,
@@ -146,6 +153,7 @@ export function applyRecord(books: Books, record: JournalRecord): void {
   const { event, time } = record
   switch (event._tag) {
     case "RuntimeStarted":
+      if (books.journalId === "") books.journalId = event.journalId
       // What was true of the venues before we were away is not known any more.
       for (const [venue, account] of books.accounts) {
         books.accounts.set(venue, { ...account, ready: false })
@@ -242,10 +250,13 @@ export function applyRecord(books: Books, record: JournalRecord): void {
       if (alert) books.alerts.set(event.id, { ...alert, updatedAt: time, resolvedAt: time })
       return
     }
-    case "EquityMarked":
+    case "EquityMarked": {
       books.peak = event.peak
       books.drawdown = event.drawdown
+      const day = Math.floor(time / 86_400_000)
+      if (books.dayStart?.day !== day) books.dayStart = { day, equity: event.total }
       return
+    }
     case "RuntimeStopped":
     case "SignalRaised":
     case "OrderDenied":

@@ -22,7 +22,12 @@ const AssignmentFields = {
 } as const
 
 export const Event = Schema.TaggedUnion({
-  RuntimeStarted: { mode: Literals(["sim", "paper", "live"]), version: Text },
+  RuntimeStarted: {
+    mode: Literals(["sim", "paper", "live"]),
+    version: Text,
+    /** Drawn once per journal: makes its order ids unlike those of any other journal. */
+    journalId: Text,
+  },
   RuntimeStopped: { reason: Text },
 
   /** An account seen for the first time: what it held is not ours to trade. */

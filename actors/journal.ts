@@ -1,0 +1,204 @@
+/**
+ * Writes down everything that happens, before it is acted on.
+ *
+ * It owns the sequence and the one fold that is ahead of nobody's knowledge: appends that arrive
+ * while a commit is under way share the next one, and whoever appended is answered when its records
+ * are durable. A commit whose outcome is unclear ends the journal and everything after it; the
+ * restart reads what is really there.
+ */
+import { Effect } from "effect"
+import { applyRecord, type Books, copyBooks, emptyBooks } from "../domain/books.ts"
+import { decodeEvent, encodeEvent, type Event, type JournalRecord } from "../domain/event.ts"
+import type { EventStore } from "../storage/event_store.ts"
+import { EventBus } from "./event_bus.ts"
+import {
+  type ActorContext,
+  type ActorName,
+  actorName,
+  type ActorRef,
+  ask,
+  type AskError,
+  behavior,
+  type ReplyTo,
+} from "./runtime/mod.ts"
+
+/** What followers of the journal receive, in order. */
+export interface Recorded {
+  readonly _tag: "Recorded"
+  readonly records: ReadonlyArray<JournalRecord>
+}
+
+export type JournalMessage =
+  | {
+    readonly _tag: "Append"
+    readonly events: ReadonlyArray<Event>
+    /** Answered with all records after this seq, the new ones included. */
+    readonly after: number
+    readonly reply: ReplyTo<ReadonlyArray<JournalRecord>>
+  }
+  | { readonly _tag: "Copy"; readonly reply: ReplyTo<Books> }
+  | { readonly _tag: "Committed"; readonly batch: ReadonlyArray<JournalRecord> }
+
+export const Journal: ActorName<JournalMessage> = actorName("journal")
+
+export interface JournalOptions {
+  readonly store: EventStore
+  readonly mailboxMax: number
+  /** Appended with every start, first of all. */
+  readonly started: Event
+  /** Records kept in memory for those who are a little behind. */
+  readonly recentMax: number
+  readonly readPage: number
+}
+
+interface State {
+  readonly books: Books
+  readonly recent: Array<JournalRecord>
+  waiting: Array<JournalRecord>
+  answers: Array<Extract<JournalMessage, { _tag: "Append" }> & { readonly upTo: number }>
+  committing: boolean
+}
+
+/** At most as many records as one atomic write takes. */
+const COMMIT_MAX = 64
+
+export function journal(options: JournalOptions) {
+  const { store } = options
+  return behavior<State, JournalMessage>({
+    name: Journal.id,
+    restart: "permanent",
+    mailbox: { capacity: options.mailboxMax, overflow: "suspend" },
+    init: Effect.fn("Journal.init")(function* (actor) {
+      const books = yield* readBooks(store, options.readPage)
+      const state: State = { books, recent: [], waiting: [], answers: [], committing: false }
+      // Only the start of the process is news: a restart of this actor is a supervision report.
+      if (actor.incarnation === 0) enter(state, [options.started], actor.now(), store.epoch)
+      commitNext(state, store, actor)
+      return state
+    }),
+    receive: (state, message, actor) => {
+      switch (message._tag) {
+        case "Append": {
+          enter(state, message.events, actor.now(), store.epoch)
+          state.answers.push({ ...message, upTo: state.books.seq })
+          commitNext(state, store, actor)
+          return state
+        }
+        case "Copy":
+          message.reply.succeed(copyBooks(state.books))
+          return state
+        case "Committed":
+          state.committing = false
+          publish(state, message.batch, options.recentMax, actor)
+          commitNext(state, store, actor)
+          return state
+      }
+    },
+  })
+}
+
+/** Folds the whole journal; what does not decode is a damaged journal, never skipped. */
+export const readBooks = Effect.fn("Journal.readBooks")(
+  function* (store: EventStore, page: number) {
+    const books = emptyBooks()
+    while (true) {
+      const stored = yield* store.read(books.seq, page)
+      for (const { event, ...record } of stored) {
+        applyRecord(books, { ...record, event: yield* decodeEvent(event) })
+      }
+      if (stored.length < page) return books
+    }
+  },
+)
+
+/**
+ * Gives the events their place. An event that does not fit the books is a defect of whoever made
+ * it, and ends this incarnation before anything of it is stored.
+ */
+function enter(state: State, events: ReadonlyArray<Event>, time: number, epoch: number) {
+  for (const event of events) {
+    const record = { seq: state.books.seq + 1, time: Math.round(time), epoch, event }
+    applyRecord(state.books, record)
+    state.waiting.push(record)
+  }
+}
+
+function commitNext(state: State, store: EventStore, actor: ActorContext<JournalMessage>) {
+  if (state.committing || state.waiting.length === 0) return
+  const batch = state.waiting.slice(0, COMMIT_MAX)
+  state.waiting = state.waiting.slice(COMMIT_MAX)
+  state.committing = true
+  const stored = batch.map((record) => ({ ...record, event: encodeEvent(record.event) }))
+  actor.fork(
+    Effect.andThen(
+      store.append(stored),
+      Effect.sync(() => void actor.self.signal({ _tag: "Committed", batch })),
+    ),
+  )
+}
+
+function publish(
+  state: State,
+  batch: ReadonlyArray<JournalRecord>,
+  recentMax: number,
+  actor: ActorContext<JournalMessage>,
+) {
+  state.recent.push(...batch)
+  if (state.recent.length > 2 * recentMax) state.recent.splice(0, state.recent.length - recentMax)
+  const durable = batch.at(-1)?.seq ?? 0
+  actor.ref(EventBus).send({ _tag: "Publish", records: batch })
+  const isDurable = (answer: { readonly upTo: number }) => answer.upTo <= durable
+  for (const { after, reply, upTo } of state.answers.filter(isDurable)) {
+    const records = state.recent.filter(({ seq }) => seq > after && seq <= upTo)
+    if (records.length === upTo - after) reply.succeed(records)
+    else reply.fail(new Error(`too far behind the journal: at ${after}, it is at ${upTo}`))
+  }
+  state.answers = state.answers.filter((answer) => !isDurable(answer))
+}
+
+/** How long an append may take, a slow disk included, before whoever waits gives up. */
+export const JOURNAL_TIMEOUT_MS = 15_000
+
+/**
+ * Appends events and brings `books` up to them, with whatever others have appended in between.
+ * When it returns the events are durable.
+ */
+export const record = Effect.fnUntraced(function* (
+  actor: Pick<ActorContext<never>, "ref">,
+  books: Books,
+  events: ReadonlyArray<Event>,
+): Effect.fn.Return<ReadonlyArray<JournalRecord>, AskError> {
+  if (events.length === 0) return []
+  const records = yield* ask(
+    actor.ref(Journal),
+    (reply: ReplyTo<ReadonlyArray<JournalRecord>>) =>
+      ({ _tag: "Append", events, after: books.seq, reply }) as const,
+    { timeoutMs: JOURNAL_TIMEOUT_MS },
+  )
+  return keepUp(books, records)
+})
+
+/**
+ * A copy of the books as they are now, and from here on every record by the mailbox. Subscribed
+ * first and copied second: a record may then come twice, which `keepUp` ignores, but never not.
+ */
+export const follow = Effect.fnUntraced(function* (
+  actor: Pick<ActorContext<never>, "ref"> & { readonly self: ActorRef<Recorded> },
+) {
+  actor.ref(EventBus).send({ _tag: "Subscribe", subscriber: actor.self })
+  return yield* ask(
+    actor.ref(Journal),
+    (reply: ReplyTo<Books>) => ({ _tag: "Copy", reply }) as const,
+    { timeoutMs: JOURNAL_TIMEOUT_MS },
+  )
+})
+
+/** Applies what is new, and returns it. A gap is a defect: the restart reads the books again. */
+export function keepUp(
+  books: Books,
+  records: ReadonlyArray<JournalRecord>,
+): ReadonlyArray<JournalRecord> {
+  const news = records.filter(({ seq }) => seq > books.seq)
+  for (const each of news) applyRecord(books, each)
+  return news
+}
