@@ -145,6 +145,7 @@ export class Cell extends Ref implements Runnable {
   /** Puts an entry on the control lane; false only when dead. */
   post(signal: Signal): boolean {
     if (this.status === DEAD) return this.refuseDead(signal.message)
+    if (this.runtime.zombies.size > 0 && this.isFenced(signal.message)) return false
     if (this.control === undefined) this.control = [signal]
     else this.control.push(signal)
     this.urgent = true
@@ -184,6 +185,7 @@ export class Cell extends Ref implements Runnable {
   /** For senders that can wait. `admitted` is called at once, or when there is room; returns how to give up. */
   offer(message: unknown, admitted: (accepted: boolean) => void): () => void {
     const full = this.status !== DEAD && this.mailbox.overflow === "suspend" &&
+      !(this.runtime.zombies.size > 0 && this.runtime.sentByZombie()) &&
       (this.senders !== undefined || this.depth >= this.mailbox.capacity)
     if (!full) {
       admitted(this.send(message))
@@ -204,6 +206,7 @@ export class Cell extends Ref implements Runnable {
 
   private sendSlowly(message: unknown): boolean {
     if (this.status === DEAD) return this.refuseDead(message)
+    if (this.runtime.zombies.size > 0 && this.isFenced(message)) return false
     const mailbox = this.mailbox
     if (mailbox.overflow === "conflate") return this.sendConflating(message, mailbox.key(message))
     if (this.senders !== undefined) {
@@ -236,6 +239,12 @@ export class Cell extends Ref implements Runnable {
     if (key !== undefined) places.set(key, this.tail)
     if (places.size > 2 * this.depth + 64) this.prunePlaces()
     this.append(message)
+    return true
+  }
+
+  private isFenced(message: unknown): boolean {
+    if (!this.runtime.sentByZombie()) return false
+    this.runtime.deadLetter(this.path, message, "fenced")
     return true
   }
 
@@ -517,6 +526,7 @@ export class Cell extends Ref implements Runnable {
     while (this.depth + messages.length > this.ring.length) this.grow()
     this.head -= messages.length
     for (let i = 0; i < messages.length; i++) this.ring[(this.head + i) & this.mask] = messages[i]
+    if (this.status === IDLE) this.makeReady()
   }
 
   private grow() {
@@ -535,8 +545,16 @@ export class Cell extends Ref implements Runnable {
     this.simpleBelow = this.simple()
   }
 
+  /** To be called when `simple` may have changed for reasons outside. */
+  recheck() {
+    this.simpleBelow = this.simple()
+  }
+
   private simple(): number {
-    if (this.mailbox.overflow === "conflate" || this.senders !== undefined) return 0
+    const { mailbox, senders, runtime } = this
+    if (mailbox.overflow === "conflate" || senders !== undefined || runtime.zombies.size > 0) {
+      return 0
+    }
     return Math.min(this.mailbox.capacity, this.ring.length)
   }
 

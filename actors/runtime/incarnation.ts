@@ -56,6 +56,7 @@ export class Incarnation implements ActorContext<unknown> {
   private timers: Set<Timer> | undefined = undefined
   private monitors: Set<Monitor> | undefined = undefined
   private aside: Array<unknown> | undefined = undefined
+  private forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
 
   constructor(private readonly parent: Parent, readonly incarnation: number) {}
 
@@ -114,11 +115,13 @@ export class Incarnation implements ActorContext<unknown> {
     this.aside = undefined
     const reason = this.ending ??= { kind: "killed" }
     const { working, unwinding } = this
+    runtime.report("abandoned", path, restarts)
     this.finish(reason.kind === "crashed" ? reason : { kind: "killed" })
     working?.interruptUnsafe()
     unwinding?.interruptUnsafe()
-    runtime.runFork(Effect.exit(Scope.close(this.scope, exitOf(reason))))
-    runtime.report("abandoned", path, restarts)
+    // Unless it is closing already, and stuck in that.
+    const closing = runtime.runFork(Effect.exit(Scope.close(this.scope, exitOf(reason))))
+    for (const fiber of [working, unwinding, closing, ...this.forks ?? []]) runtime.fence(fiber)
   }
 
   private unwound(exit: Exit.Exit<ExitReason>) {
@@ -193,7 +196,10 @@ export class Incarnation implements ActorContext<unknown> {
     // Yields first: what it does must not happen in the middle of the present message.
     const fiber = this.parent.runtime.runFork(Effect.andThen(Effect.yieldNow, effect))
     Fiber.runIn(fiber, this.scope)
+    const forks = this.forks ??= new Set()
+    forks.add(fiber)
     fiber.addObserver((exit) => {
+      forks.delete(fiber)
       if (exit._tag === "Failure" && !Cause.hasInterruptsOnly(exit.cause)) this.fail(exit.cause)
     })
   }

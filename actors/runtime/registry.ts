@@ -19,6 +19,8 @@ export abstract class Ref implements ActorRef<unknown> {
 
 export class NamedRef extends Ref {
   target: Cell | undefined = undefined
+  /** Somebody may hold it: it has to stay the entry of its name. */
+  shared = false
 
   constructor(readonly id: string, private readonly runtime: Runtime) {
     super()
@@ -54,14 +56,19 @@ export class Registry {
   constructor(private readonly runtime: Runtime) {}
 
   ref(id: string): NamedRef {
-    let entry = this.#entries.get(id)
-    if (entry === undefined) this.#entries.set(id, entry = new NamedRef(id, this.runtime))
+    const entry = this.#entry(id)
+    entry.shared = true
     return entry
+  }
+
+  /** Where the actor is that has the name. */
+  holder(id: string): string | undefined {
+    return this.#entries.get(id)?.target?.path
   }
 
   /** False when another actor has the name. */
   bind(id: string, cell: Cell): boolean {
-    const entry = this.ref(id)
+    const entry = this.#entry(id)
     if (entry.target !== undefined) return entry.target === cell
     entry.target = cell
     return true
@@ -69,6 +76,14 @@ export class Registry {
 
   unbind(id: string, cell: Cell) {
     const entry = this.#entries.get(id)
-    if (entry?.target === cell) entry.target = undefined
+    if (entry?.target !== cell) return
+    entry.target = undefined
+    if (!entry.shared) this.#entries.delete(id)
+  }
+
+  #entry(id: string): NamedRef {
+    let entry = this.#entries.get(id)
+    if (entry === undefined) this.#entries.set(id, entry = new NamedRef(id, this.runtime))
+    return entry
   }
 }

@@ -2,7 +2,7 @@
  * What happens to actors, as data of one shape: for logs, for alerts, for the dashboard.
  *
  * Listeners are told on the stack of what they are told about. One that throws
- * is reported once and otherwise ignored: watching must not change what is watched.
+ * is logged and told no more: watching must not change what is watched.
  */
 import { Cause } from "effect"
 
@@ -106,6 +106,9 @@ function contentOf(value: unknown): string {
 export class Listeners<T> {
   readonly #listeners = new Set<(news: T) => void>()
 
+  /** `onError` hears of a listener that has thrown, once. */
+  constructor(private readonly onError: (error: unknown) => void) {}
+
   get empty() {
     return this.#listeners.size === 0
   }
@@ -120,9 +123,9 @@ export class Listeners<T> {
       try {
         listener(news)
       } catch (error) {
-        // Whoever throws once would throw again, and nobody can handle it here.
+        // Who throws once would throw again: at the next crash, when it is needed least.
         this.#listeners.delete(listener)
-        queueMicrotask(() => reportError(error))
+        this.onError(error)
       }
     }
   }

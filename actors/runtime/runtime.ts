@@ -4,7 +4,16 @@
  * Everything ambient enters here, once, from the context in which the system was
  * started; below, nothing reads a clock of its own.
  */
-import { Cause, Clock, Context, type Effect, Effect as Effects, type Fiber, Random } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  type Effect,
+  Effect as Effects,
+  type Fiber,
+  Fiber as Fibers,
+  Random,
+} from "effect"
 import type { Dispatcher } from "./dispatcher.ts"
 import { Registry } from "./registry.ts"
 import {
@@ -20,9 +29,13 @@ export class Runtime {
   readonly clock: Clock.Clock
   readonly timers: Timers
   readonly registry: Registry
-  readonly reports = new Listeners<SupervisionReport>()
-  readonly deadLetters = new Listeners<DeadLetter>()
+  readonly reports: Listeners<SupervisionReport>
+  readonly deadLetters: Listeners<DeadLetter>
   deadLetterCount = 0
+  /** Fibers of abandoned incarnations that still run. What they send is ignored. */
+  readonly zombies = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** Called when there is a first zombie, and when there is none left. */
+  onZombies: () => void = () => {}
   /** Starts a fiber at once, on this stack, up to its first suspension. */
   readonly runFork: <A, E>(effect: Effect.Effect<A, E>) => Fiber.Fiber<A, E>
   readonly #random: { nextDoubleUnsafe(): number }
@@ -33,6 +46,28 @@ export class Runtime {
     this.timers = new Timers(this.clock, context)
     this.registry = new Registry(this)
     this.runFork = Effects.runForkWith(context)
+    const failed = (error: unknown) => {
+      this.runFork(Effects.logError("a listener of the actor system has thrown", error))
+    }
+    this.reports = new Listeners(failed)
+    this.deadLetters = new Listeners(failed)
+  }
+
+  /** Ignores from now on what `fiber` sends; it could not be ended in time. */
+  fence(fiber: Fiber.Fiber<unknown, unknown> | undefined) {
+    if (fiber === undefined || fiber.pollUnsafe() !== undefined) return
+    this.zombies.add(fiber)
+    if (this.zombies.size === 1) this.onZombies()
+    fiber.addObserver(() => {
+      this.zombies.delete(fiber)
+      if (this.zombies.size === 0) this.onZombies()
+    })
+  }
+
+  /** The sender is an abandoned incarnation. To be asked only while there are any: it is not free. */
+  sentByZombie(): boolean {
+    const fiber = Fibers.getCurrent()
+    return fiber !== undefined && this.zombies.has(fiber)
   }
 
   /** Epoch milliseconds. */

@@ -124,6 +124,13 @@ export class ManagementError extends Data.TaggedError("ManagementError")<{
   }
 }
 
+/** Something for a supervisor to do in its turn. */
+interface Task {
+  readonly effect: Effect.Effect<void>
+  /** Called when it is not going to be done. */
+  readonly dropped: (() => void) | undefined
+}
+
 /** What a supervisor knows of each child, be it an actor or another supervisor. */
 export abstract class Child {
   status: Status = "stopped"
@@ -250,7 +257,7 @@ export class ActorChild extends Child {
       this.cell.revive()
       const { registry } = this.runtime
       if (!registry.bind(this.name, this.cell)) {
-        const taken = new Error(`the name ${this.name} is taken by ${registry.ref(this.name).path}`)
+        const taken = new Error(`the name ${this.name} is taken by ${registry.holder(this.name)}`)
         return Effect.flatMap(Effect.exit(Effect.die(taken)), (exit) => this.notStarted(exit))
       }
       const life = this.life = new Incarnation(this, this.starts)
@@ -266,14 +273,16 @@ export class ActorChild extends Child {
       }
       const init = Effect.onExit(
         Scope.provide(value as Effect.Effect<unknown, unknown, Scope.Scope>, life.scope),
-        (exit) => exit._tag === "Success" ? Effect.void : life.undo(exit),
+        (exit) => {
+          if (exit._tag === "Success") return Effect.void
+          // Also when it is interrupted, and nothing below comes to run.
+          this.life = undefined
+          return life.undo(exit)
+        },
       )
       return Effect.matchCauseEffect(init, {
         onSuccess: (value) => Effect.sync(() => this.started(life, value)),
-        onFailure: (cause) => {
-          this.life = undefined
-          return this.notStarted(Exit.failCause(cause))
-        },
+        onFailure: (cause) => this.notStarted(Exit.failCause(cause)),
       })
     })
   }
@@ -363,7 +372,7 @@ export class ActorChild extends Child {
 export class Supervisor extends Child implements Runnable {
   readonly children = new Map<string, Child>()
   private readonly deleted = new Set<string>()
-  private inbox: Array<Effect.Effect<void>> = []
+  private inbox: Array<Task> = []
   private at: Fiber.Fiber<void> | undefined = undefined
   private busy = false
   private queued = false
@@ -414,10 +423,11 @@ export class Supervisor extends Child implements Runnable {
   /** Does the next thing in the inbox. */
   run(): number {
     this.queued = false
-    const task = this.busy ? undefined : this.inbox.shift()
+    // While it starts or stops, what happens to the children is part of that.
+    const task = this.busy || this.status !== "running" ? undefined : this.inbox.shift()
     if (task === undefined) return 1
     this.busy = true
-    const fiber = this.runtime.runFork(task)
+    const fiber = this.runtime.runFork(task.effect)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) this.done(exit)
     else {
@@ -427,13 +437,19 @@ export class Supervisor extends Child implements Runnable {
     return 1
   }
 
-  private enqueue(task: Effect.Effect<void>) {
-    this.inbox.push(task)
+  private enqueue(effect: Effect.Effect<void>, dropped?: () => void) {
+    this.inbox.push({ effect, dropped })
     this.wake()
   }
 
+  private dropInbox() {
+    const inbox = this.inbox
+    this.inbox = []
+    for (const task of inbox) task.dropped?.()
+  }
+
   private wake() {
-    if (this.busy || this.queued || this.inbox.length === 0) return
+    if (this.busy || this.queued || this.inbox.length === 0 || this.status !== "running") return
     this.queued = true
     this.runtime.dispatcher.ready(this)
   }
@@ -443,7 +459,8 @@ export class Supervisor extends Child implements Runnable {
     this.at = undefined
     if (exit._tag === "Failure" && !Cause.hasInterruptsOnly(exit.cause)) {
       // A defect of our own: the tree below cannot be trusted any more.
-      this.inbox = [this.giveUp(exit.cause)]
+      this.dropInbox()
+      this.inbox = [{ effect: this.giveUp(exit.cause), dropped: undefined }]
     }
     this.wake()
   }
@@ -469,6 +486,7 @@ export class Supervisor extends Child implements Runnable {
       if (exit._tag === "Success") continue
       yield* this.unwindChildren()
       this.status = "failed"
+      this.dropInbox()
       const error = firstError(exit.cause)
       this.noteCause(error.cause)
       return yield* error
@@ -502,9 +520,12 @@ export class Supervisor extends Child implements Runnable {
     return Effect.suspend(() => {
       this.exit = undefined
       this.cancelRetry()
-      if (this.status === "stopped") return Effect.void
+      if (!this.isLive) {
+        this.status = "stopped"
+        return Effect.void
+      }
       this.status = "stopping"
-      this.inbox = []
+      this.dropInbox()
       const stopped = Effect.andThen(
         this.interruptTask(),
         Effect.flatMap(this.unwindChildren(), () =>
@@ -530,7 +551,7 @@ export class Supervisor extends Child implements Runnable {
     this.exit = undefined
     this.cancelRetry()
     this.status = "stopped"
-    this.inbox = []
+    this.dropInbox()
     for (const child of this.children.values()) child.kill(epitaph)
   }
 
@@ -563,7 +584,7 @@ export class Supervisor extends Child implements Runnable {
     }
     this.status = "stopping"
     yield* this.unwindChildren()
-    this.inbox = []
+    this.dropInbox()
     if (this.parent === undefined) {
       this.kill(cause === undefined ? "shut down" : causeLine(cause))
       return this.root?.ended(cause)
@@ -689,22 +710,13 @@ export class Supervisor extends Child implements Runnable {
     task: () => Effect.Effect<void, ManagementError>,
   ): Effect.Effect<void, ManagementError> {
     return Effect.callback((resume) => {
-      if (this.status !== "running") {
-        return resume(Effect.fail(new ManagementError({ reason: "stopped", path: this.path })))
-      }
-      this.enqueue(
-        Effect.onExit(
-          Effect.exit(Effect.suspend(task)),
-          (exit) =>
-            Effect.sync(() =>
-              resume(
-                exit._tag === "Success" ? exit.value : Effect.fail(
-                  new ManagementError({ reason: "stopped", path }),
-                ),
-              )
-            ),
-        ).pipe(Effect.asVoid),
+      const refuse = () => resume(Effect.fail(new ManagementError({ reason: "stopped", path })))
+      if (this.status !== "running" && this.status !== "starting") return refuse()
+      const effect = Effect.onExit(
+        Effect.exit(Effect.suspend(task)),
+        (exit) => Effect.sync(() => exit._tag === "Success" ? resume(exit.value) : refuse()),
       )
+      this.enqueue(Effect.asVoid(effect), refuse)
     })
   }
 
@@ -796,6 +808,14 @@ export class Supervisor extends Child implements Runnable {
         ? Effect.fail(new ManagementError({ reason: "not_found", path }))
         : task(child, path)
     })
+  }
+
+  /** All cells below. */
+  *cells(): Iterable<Cell> {
+    for (const child of this.children.values()) {
+      if (child instanceof ActorChild) yield child.cell
+      else if (child instanceof Supervisor) yield* child.cells()
+    }
   }
 
   tree(): TreeNode {

@@ -102,6 +102,9 @@ export const start = Effect.fnUntraced(function* (
     ended: (cause) =>
       finish(cause ? { reason: "escalated", cause: causeLine(cause) } : { reason: "shutdown" }),
   })
+  runtime.onZombies = () => {
+    for (const cell of top.cells()) cell.recheck()
+  }
   yield* Effect.addFinalizer(() =>
     Effect.andThen(
       top.stop(),

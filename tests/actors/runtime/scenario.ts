@@ -1,20 +1,21 @@
 /**
- * Plays the scenarios in which OTP's supervisor was recorded, on our runtime and
- * on virtual time, and records the same words in the same order.
+ * Plays the scenarios in which OTP's supervisor was recorded on our runtime, and
+ * records the same words in the same order.
  */
-import { Effect, Exit, Scope } from "effect"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import {
   actorName,
   type ActorSystem,
   behavior,
   type ChildSpec,
+  type Dispatcher,
   start,
   type StartError,
   stop,
   supervisor,
   type SupervisorSpec,
 } from "../../../actors/runtime/mod.ts"
-import { VirtualTime } from "../../../actors/runtime/virtual_time.ts"
+import { settled, type World } from "./world.ts"
 
 export interface Flags {
   readonly strategy: "one_for_one" | "one_for_all" | "rest_for_one" | "simple_one_for_one"
@@ -46,66 +47,67 @@ export interface Outcome {
   readonly closeInAnyOrder?: ReadonlyArray<string>
 }
 
-const PERIOD_MS = 1_000
-/** After an action OTP was given at least this long; longer than any silence inside a trace. */
-const QUIET_MS = 110
 const NO_BACKOFF = { baseMs: 0, capMs: 0, resetAfterMs: 0 }
 
 type Order = "crash" | { readonly exit: string }
 
-export function play(scenario: Scenario, seed?: number): Outcome {
-  const time = new VirtualTime(seed === undefined ? {} : { seed })
-  const player = new Player(scenario, time)
-  return player.play()
-}
+/** `periodMs` is 1 s in the recorded scenarios. */
+export const play = (scenario: Scenario, world: World, periodMs = 1_000): Promise<Outcome> =>
+  world.run(new Player(scenario, world.dispatcher, periodMs).play())
 
 class Player {
   private events: Array<string> = []
-  private system: ActorSystem | undefined
   private readonly paths = new Map<string, string>()
-  private readonly scope = Scope.makeUnsafe()
 
-  constructor(private readonly scenario: Scenario, private readonly time: VirtualTime) {}
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly dispatcher: Dispatcher,
+    private readonly periodMs: number,
+  ) {}
 
-  play(): Outcome {
-    const root = this.supervisor("root", this.scenario.supervisor, this.scenario.children, "root")
-    const booting = this.run(Scope.provide(
-      start(root, {
-        dispatcher: this.time.dispatcher,
+  readonly play = Effect.fnUntraced(function* (this: Player): Effect.fn.Return<Outcome> {
+    const scope = yield* Scope.make()
+    const booting = yield* Effect.result(Scope.provide(
+      start(this.supervisor("root", this.scenario.supervisor, this.scenario.children, "root"), {
+        dispatcher: this.dispatcher,
         onReport: ({ kind, path }) => {
           const at = path.lastIndexOf("/")
           if (kind === "starting" && at > 0) this.events.push(`start ${path.slice(at + 1)}`)
         },
       }),
-      this.scope,
+      scope,
     ))
     const boot = this.take()
-    if (Exit.isFailure(booting)) {
-      return { boot, startError: startErrorOf(booting) }
+    if (booting._tag === "Failure") {
+      yield* Scope.close(scope, Exit.void)
+      return { boot, startError: startError(booting.failure) }
     }
-    const system = this.system = booting.value
-    const ended = Effect.runFork(this.time.provide(system.ended))
-    for (const action of this.scenario.actions) this.act(action)
+    const system = booting.success
+    let over = false
+    const watch = yield* Effect.forkDetach(
+      Effect.andThen(system.ended, Effect.sync(() => void (over = true))),
+    )
+    for (const action of this.scenario.actions) {
+      if (over) break
+      yield* this.act(action, system)
+      yield* settled(system)
+    }
     const trace = this.take()
-    this.time.settle()
-    const exit = ended.pollUnsafe()
-    if (exit !== undefined) {
-      this.run(Scope.close(this.scope, Exit.void))
-      return { boot, trace, supervisorExit: "shutdown" }
-    }
-    const dynamic = this.scenario.supervisor.strategy === "simple_one_for_one"
+    yield* Effect.sleep(1)
+    const escalated = over
     const running = Object.fromEntries(
       system.tree().children.map((
         { name, status },
       ) => [name, status === "running" ? "up" : "stopped"]),
     )
-    this.run(Scope.close(this.scope, Exit.void))
-    this.time.run(10_000)
+    yield* Scope.close(scope, Exit.void)
+    yield* Fiber.await(watch)
     const close = this.take()
-    return dynamic
+    if (escalated) return { boot, trace, supervisorExit: "shutdown" }
+    return this.scenario.supervisor.strategy === "simple_one_for_one"
       ? { boot, trace, running, closeInAnyOrder: close.toSorted() }
       : { boot, trace, running, close }
-  }
+  })
 
   private take(): Array<string> {
     const events = this.events
@@ -113,67 +115,50 @@ class Player {
     return events
   }
 
-  private run<A, E>(effect: Effect.Effect<A, E>): Exit.Exit<A, E> {
-    const fiber = Effect.runFork(this.time.provide(effect))
-    for (let i = 0; i < 1_000; i++) {
-      this.time.settle()
-      const exit = fiber.pollUnsafe()
-      if (exit !== undefined) return exit
-      this.time.run(10)
-    }
-    throw new Error("does not end")
-  }
-
-  private act(action: string) {
-    const [verb, subject = "", argument = ""] = action.split(" ")
-    const system = this.system!
+  private act(action: string, system: ActorSystem): Effect.Effect<unknown> {
+    const [verb = "", subject = "", argument = ""] = action.split(" ")
     switch (verb) {
       case "wait":
-        this.time.run(Number(subject))
-        return
+        return Effect.sleep(Number(subject))
       case "crash":
-        system.ref(actorName<Order>(subject)).send("crash")
-        break
+        return Effect.sync(() => system.ref(actorName<Order>(subject)).send("crash"))
       case "exit":
-        system.ref(actorName<Order>(subject)).send({ exit: argument })
-        break
+        return Effect.sync(() => system.ref(actorName<Order>(subject)).send({ exit: argument }))
       case "crash_together":
-        // No turn for the supervisor in between.
-        for (const id of subject.split("+")) {
-          this.events.push(`crash ${id}`)
-          system.crash(this.paths.get(id)!, "boom")
-        }
-        break
+        // On one stack: no turn for the supervisor in between.
+        return Effect.sync(() => {
+          for (const id of subject.split("+")) {
+            if (system.crash(this.paths.get(id) ?? "", "boom")) this.events.push(`crash ${id}`)
+          }
+        })
       case "start_dynamic":
-        this.run(system.startChild("root", this.actor({ id: subject }, "root")))
-        break
+        return Effect.orDie(system.startChild("root", this.actor({ id: subject }, "root")))
       default:
-        this.manage(verb!, subject)
+        return this.manage(verb, subject, system)
     }
-    this.time.run(QUIET_MS)
   }
 
-  private manage(verb: string, id: string) {
-    const system = this.system!
+  private readonly manage = Effect.fnUntraced(
+    function* (this: Player, verb: string, id: string, system: ActorSystem) {
+      const result = yield* Effect.result(this.call(verb, id, system))
+      const failure = result._tag === "Failure" ? result.failure : undefined
+      const answer = failure === undefined
+        ? "ok"
+        : failure.reason === "start_failed"
+        ? "refused"
+        : failure.reason
+      this.events.push(`reply ${verb} ${id} ${answer}`)
+    },
+  )
+
+  private call(verb: string, id: string, system: ActorSystem) {
     const path = `root/${id}`
-    const call = () => {
-      if (verb === "terminate_child") return system.terminateChild(path)
-      if (verb === "delete_child") return system.deleteChild(path)
-      if (verb === "restart_child") return system.restartChild(path, { ifRunning: "refuse" })
-      if (verb !== "start_child") throw new Error(`no action ${verb}`)
-      const spec = this.scenario.children.find((child) => child.id === id)!
-      return system.startChild("root", this.child(spec, "root"))
-    }
-    const exit = this.run(Effect.result(call()))
-    if (Exit.isFailure(exit)) throw new Error(`${verb} ${id} died`)
-    const result = exit.value
-    const failure = result._tag === "Failure" ? result.failure : undefined
-    const answer = failure === undefined
-      ? "ok"
-      : failure.reason === "start_failed"
-      ? "refused"
-      : failure.reason
-    this.events.push(`reply ${verb} ${id} ${answer}`)
+    if (verb === "terminate_child") return system.terminateChild(path)
+    if (verb === "delete_child") return system.deleteChild(path)
+    if (verb === "restart_child") return system.restartChild(path, { ifRunning: "refuse" })
+    if (verb !== "start_child") throw new Error(`no action ${verb}`)
+    const spec = this.scenario.children.find((child) => child.id === id)!
+    return system.startChild("root", this.child(spec, "root"))
   }
 
   private supervisor(
@@ -187,7 +172,7 @@ class Player {
       name,
       strategy: flags.strategy === "simple_one_for_one" ? "one_for_one" : flags.strategy,
       intensity: flags.intensity,
-      periodMs: PERIOD_MS,
+      periodMs: this.periodMs,
       autoShutdown: flags.autoShutdown ?? "never",
       restart,
       backoff: NO_BACKOFF,
@@ -242,10 +227,7 @@ class Player {
   }
 }
 
-function startErrorOf(exit: Exit.Failure<unknown, StartError>) {
-  const reason = exit.cause.reasons.find((reason) => reason._tag === "Fail")
-  if (reason === undefined) throw new Error("the start died")
-  const { path, cause } = reason.error
+function startError({ path, cause }: StartError) {
   const why = cause.reasons.find((reason) => reason._tag === "Fail")
   return { child: path.slice(path.lastIndexOf("/") + 1), reason: String(why?.error) }
 }
