@@ -1,0 +1,432 @@
+/**
+ * What an operator decides: `keel.json`, and the secrets in the environment.
+ *
+ * The one idea: one schema reads the file, writes `keel.schema.json` for editors and words every
+ * complaint. Everything has a default, so that no file at all is the simplest configuration. A key
+ * that nobody knows is an error, because a misspelt limit is no limit; a secret is never taken from
+ * the file and never repeated.
+ */
+import { Config as Environment, ConfigProvider, Effect, type Redacted, Schema } from "effect"
+import { Result, SchemaTransformation } from "effect"
+import { decimal, formatDecimal } from "./domain/decimal.ts"
+import { type InstrumentId, intervalMs } from "./domain/instrument.ts"
+import type { Mode } from "./domain/overview.ts"
+import type { RiskLimits } from "./domain/risk.ts"
+import { type Assignment, assignmentId } from "./domain/strategy.ts"
+import {
+  jsonSchemaOf,
+  nearest,
+  pathText,
+  type Problem,
+  problemsOf,
+  shown,
+} from "./config_problem.ts"
+import { readJson } from "./config_syntax.ts"
+import { limits } from "./limits.ts"
+
+export const fileName = "keel.json"
+export const schemaFileName = "keel.schema.json"
+
+/** Strategies by name, as far as a configuration needs to know them. */
+export type StrategyParams = ReadonlyMap<
+  string,
+  { readonly description?: string; readonly params: Schema.Codec<unknown, unknown> }
+>
+
+export interface Config {
+  readonly mode: Mode
+  readonly venues: { readonly binance: VenueConfig }
+  readonly strategies: ReadonlyArray<Assignment>
+  readonly risk: RiskLimits
+  readonly server: {
+    /** Names besides the loopback ones under which the dashboard may be asked for. */
+    readonly hostnames: ReadonlyArray<string>
+  }
+}
+
+export interface VenueConfig {
+  /** `BTC/USDT`, without the venue. */
+  readonly instruments: ReadonlyArray<string>
+  /** Absent: the mode's own. */
+  readonly restUrl?: string
+  readonly streamUrl?: string
+  readonly wsApiUrl?: string
+  /** Age at which a price no longer authorises an opening order. */
+  readonly staleAfterMs: number
+}
+
+/** One line for people: file, place, what must be there, what was there. */
+export class ConfigError extends Schema.TaggedError<ConfigError>()("ConfigError", {
+  file: Schema.String,
+  /** The first one is the message; the others are as true. */
+  problems: Schema.NonEmptyArray(Schema.String),
+}) {
+  override get message(): string {
+    const more = this.problems.length - 1
+    return this.problems[0] + (more === 0 ? "" : ` (and ${more} more)`)
+  }
+}
+
+const Amount = Schema.String.check(
+  Schema.isPattern(/^(?=.*[1-9])(?:0|[1-9]\d{0,22})(?:\.\d{1,18})?$/u, {
+    expected: 'an amount above zero such as "1250" or "0.5", as text',
+  }),
+).pipe(
+  Schema.decodeTo(
+    Schema.BigDecimal,
+    SchemaTransformation.transform({ decode: decimal, encode: formatDecimal }),
+  ),
+)
+
+const Pair = Schema.String.check(
+  Schema.isPattern(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}$/u, { expected: 'a pair such as "BTC/USDT"' }),
+)
+const url = (schemes: string) =>
+  Schema.String.check(
+    Schema.isPattern(
+      new RegExp(`^(?:${schemes})://[A-Za-z0-9.:\\[\\]-]+(?:/[A-Za-z0-9._~/-]*)?$`, "u"),
+      {
+        expected: `a URL that begins with ${schemes.replace("|", ":// or ")}://, ` +
+          "without user, query or fragment",
+      },
+    ),
+  )
+const HttpUrl = Schema.optionalKey(url("https|http"))
+const WebSocketUrl = Schema.optionalKey(url("wss|ws"))
+
+/** A key that may be left out. */
+function defaulting<S extends Schema.Top>(
+  schema: S,
+  value: S["Encoded"],
+  description: string,
+) {
+  const optional = Schema.withDecodingDefaultKey<S>(Effect.succeed(value))(schema)
+  return Schema.annotateKey<Schema.withDecodingDefaultKey<S>>({ description })(optional)
+}
+
+const instruments = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
+
+const AssignmentJson = Schema.Struct({
+  strategy: Schema.String.pipe(
+    Schema.annotateKey({ description: "name of the strategy, as in strategies/" }),
+  ),
+  instrument: Schema.String.check(
+    Schema.isPattern(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}\.[A-Z]{2,20}$/u, {
+      expected: 'an instrument such as "BTC/USDT.BINANCE"',
+    }),
+  ).pipe(Schema.annotateKey({ description: "pair and venue" })),
+  interval: defaulting(
+    Schema.String.check(
+      Schema.isPattern(/^[1-9]\d{0,3}[smhd]$/u, {
+        expected: 'a bar interval such as "5s" or "1m"',
+      }),
+    ),
+    "5s",
+    "length of the bars it sees",
+  ),
+  params: defaulting(
+    Schema.Record(Schema.String, Schema.Unknown),
+    {},
+    "parameters of the strategy; each has a default",
+  ),
+  notional: defaulting(Amount, "1000", "value of one entry in the quote asset"),
+})
+
+const ConfigJson = Schema.Struct({
+  $schema: Schema.optionalKey(Schema.String),
+  mode: defaulting(
+    Schema.Literals(["sim", "paper", "live"]),
+    "sim",
+    "sim trades on the simulated venue, paper on the venue's test system",
+  ),
+  venues: defaulting(
+    Schema.Struct({
+      binance: defaulting(
+        Schema.Struct({
+          instruments: defaulting(
+            Schema.Array(Pair).check(
+              Schema.isMinLength(1, { expected: "a list of at least one pair" }),
+              Schema.isUnique({ expected: "a list without repeats" }),
+            ),
+            instruments,
+            "pairs to watch and trade",
+          ),
+          restUrl: HttpUrl,
+          streamUrl: WebSocketUrl,
+          wsApiUrl: WebSocketUrl,
+          staleAfterMs: defaulting(
+            Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 600_000 })),
+            3_000,
+            "age of a price in milliseconds at which nothing may be opened on it",
+          ),
+        }),
+        {},
+        "Binance spot",
+      ),
+    }),
+    {},
+    "where to trade",
+  ),
+  strategies: defaulting(
+    Schema.Array(AssignmentJson),
+    [
+      { strategy: "rsi_momentum", instrument: "BTC/USDT.BINANCE" },
+      { strategy: "mean_reversion", instrument: "ETH/USDT.BINANCE" },
+      { strategy: "rsi_momentum", instrument: "SOL/USDT.BINANCE" },
+      { strategy: "mean_reversion", instrument: "BNB/USDT.BINANCE" },
+    ],
+    "which strategy trades which instrument",
+  ),
+  risk: defaulting(
+    Schema.Struct({
+      maxOrderNotional: defaulting(Amount, "5000", "value of one order"),
+      maxPositionNotional: defaulting(Amount, "10000", "value of one position"),
+      maxExposure: defaulting(Amount, "40000", "value of all positions together"),
+      maxOrdersPerMinute: defaulting(
+        Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
+        60,
+        "opening orders in any minute",
+      ),
+      maxDailyLoss: defaulting(
+        Amount,
+        "2000",
+        "loss since midnight UTC at which nothing is opened any more",
+      ),
+    }),
+    {},
+    "limits of every opening order, in the quote asset",
+  ),
+  server: defaulting(
+    Schema.Struct({
+      hostnames: defaulting(
+        Schema.Array(
+          Schema.String.check(
+            Schema.isPattern(/^[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?$/u, {
+              expected: 'a host name such as "keel.lan", without port',
+            }),
+          ),
+        ),
+        [],
+        "further names under which the dashboard may be asked for",
+      ),
+    }),
+    {},
+    "the dashboard",
+  ),
+})
+
+const decodeJson = Schema.decodeUnknownResult(ConfigJson)
+const strict = { errors: "all", onExcessProperty: "error" } as const
+
+/** What runs without a file. */
+export function defaultConfig(strategies: StrategyParams): Config {
+  return Result.getOrThrow(parseConfig("default", "{}", strategies))
+}
+
+/** Reads the text of a configuration; `file` is its name in messages. */
+export function parseConfig(
+  file: string,
+  text: string,
+  strategies: StrategyParams,
+): Result.Result<Config, ConfigError> {
+  const json = readJson(text)
+  if ("problem" in json) {
+    const { line, column, says } = json.problem
+    return Result.fail(
+      new ConfigError({ file, problems: [`${file}:${line}:${column} is not JSON: ${says}`] }),
+    )
+  }
+  const decoded = decodeJson(json.value, strict)
+  if (Result.isFailure(decoded)) {
+    return failed(file, problemsOf(ConfigJson, decoded.failure.issue, json.value))
+  }
+  const { venues, risk, server, mode } = decoded.success
+  const known = new Set(venues.binance.instruments.map((pair) => `${pair}.BINANCE`))
+  const problems: Array<Problem> = []
+  const assignments: Array<Assignment> = []
+  const chosen = typeof json.value === "object" && Object.hasOwn(json.value ?? {}, "strategies")
+  for (const [index, given] of decoded.success.strategies.entries()) {
+    // The default strategies trade what is listed, and no more.
+    if (!chosen && !known.has(given.instrument)) continue
+    const assignment = assign(["strategies", index], given, known, strategies, problems)
+    if (assignment === undefined) continue
+    if (assignments.some(({ id }) => id === assignment.id)) {
+      problems.push({ path: ["strategies", index], says: `repeats ${assignment.id}` })
+    }
+    assignments.push(assignment)
+  }
+  if (problems.length > 0) return failed(file, problems)
+  return Result.succeed({
+    mode,
+    venues,
+    strategies: assignments,
+    risk: {
+      orderNotionalMax: risk.maxOrderNotional,
+      positionNotionalMax: risk.maxPositionNotional,
+      exposureMax: risk.maxExposure,
+      ordersPerMinuteMax: risk.maxOrdersPerMinute,
+      dailyLossMax: risk.maxDailyLoss,
+    },
+    server,
+  })
+}
+
+/** The configuration in `file`, or in `keel.json` if that is there, or the default one. */
+export const loadConfig = Effect.fn("loadConfig")(
+  function* (
+    options: { readonly file?: string | undefined; readonly strategies: StrategyParams },
+  ): Effect.fn.Return<Config, ConfigError> {
+    const file = options.file ?? fileName
+    const fail = (says: string) => new ConfigError({ file, problems: [`${file} ${says}`] })
+    const text = yield* Effect.tryPromise({
+      try: async () => {
+        const { size, isFile } = await Deno.stat(file)
+        if (!isFile) throw new Deno.errors.IsADirectory()
+        if (size > limits.configBytesMax) throw new RangeError()
+        return await Deno.readTextFile(file)
+      },
+      catch: (error) => {
+        if (error instanceof Deno.errors.NotFound) return fail("does not exist")
+        if (error instanceof Deno.errors.IsADirectory) return fail("is not a file")
+        if (error instanceof RangeError) {
+          return fail(`is larger than ${limits.configBytesMax} bytes`)
+        }
+        return fail("cannot be read; check its permissions")
+      },
+    }).pipe(
+      Effect.catch((error) =>
+        options.file === undefined && error.message.endsWith("does not exist")
+          ? Effect.succeed("{}")
+          : Effect.fail(error)
+      ),
+    )
+    return yield* Effect.fromResult(parseConfig(file, text, options.strategies))
+  },
+)
+
+/** The JSON Schema of `keel.json`, for editors. */
+export function configSchema(strategies: StrategyParams): unknown {
+  const { properties = {}, ...top } = jsonSchemaOf(ConfigJson)
+  const assignment = properties["strategies"]?.items ?? {}
+  const paramsOf = [...strategies].map(([name, { params, description }]) => ({
+    if: { properties: { strategy: { const: name } } },
+    then: {
+      properties: { params: { ...jsonSchemaOf(params), ...(description && { description }) } },
+    },
+  }))
+  const items = {
+    ...assignment,
+    properties: {
+      ...assignment.properties,
+      strategy: { ...assignment.properties?.["strategy"], enum: [...strategies.keys()] },
+    },
+    allOf: paramsOf,
+  }
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: fileName,
+    ...top,
+    properties: { ...properties, strategies: { ...properties["strategies"], items } },
+  }
+}
+
+/** Refuses what may not run; `sim` and `paper` may. */
+export function checkMode(file: string, mode: Mode): Result.Result<Mode, ConfigError> {
+  if (mode !== "live") return Result.succeed(mode)
+  return Result.fail(
+    new ConfigError({
+      file,
+      problems: [
+        `${file}: mode live is refused: the dashboard has no login yet, and live trading needs one; ` +
+        "use sim or paper",
+      ],
+    }),
+  )
+}
+
+export interface BinanceKeys {
+  readonly key: Redacted.Redacted
+  readonly secret: Redacted.Redacted
+}
+
+const Keys = Environment.all({
+  key: Environment.Redacted("BINANCE_API_KEY"),
+  secret: Environment.Redacted("BINANCE_API_SECRET"),
+})
+
+/** The keys of the venue's test system; `readVariable` is `Deno.env.get`. */
+export const binanceKeys = Effect.fn("binanceKeys")(
+  function* (
+    readVariable: (name: string) => string | undefined,
+  ): Effect.fn.Return<BinanceKeys, ConfigError> {
+    const names = ["BINANCE_API_KEY", "BINANCE_API_SECRET"] as const
+    const env: Record<string, string> = {}
+    for (const name of names) {
+      const value = readVariable(name)?.trim()
+      if (value) env[name] = value
+    }
+    const missing = names.filter((name) => env[name] === undefined)
+    return yield* Keys.parse(ConfigProvider.fromEnv({ env })).pipe(
+      Effect.mapError(() =>
+        new ConfigError({
+          file: "environment",
+          problems: [
+            `mode paper needs ${missing.join(" and ")} in the environment; ` +
+            'set the keys of the Binance testnet, or use "mode": "sim"',
+          ],
+        })
+      ),
+    )
+  },
+)
+
+type GivenAssignment = (typeof ConfigJson.Type)["strategies"][number]
+
+function assign(
+  path: ReadonlyArray<PropertyKey>,
+  given: GivenAssignment,
+  instruments: ReadonlySet<InstrumentId>,
+  strategies: StrategyParams,
+  problems: Array<Problem>,
+): Assignment | undefined {
+  const found = problems.length
+  const say = (key: keyof GivenAssignment, must: string) => {
+    const at = [...path, key]
+    problems.push({ path: at, says: `must be ${must}, got ${shown(given[key], at)}` })
+  }
+  const entry = strategies.get(given.strategy)
+  if (entry === undefined) say("strategy", oneOf(given.strategy, [...strategies.keys()].toSorted()))
+  if (!instruments.has(given.instrument)) {
+    say("instrument", oneOf(given.instrument, [...instruments]))
+  }
+  if (intervalMs(given.interval) === undefined) say("interval", 'a bar interval such as "5s"')
+  let params: Readonly<Record<string, unknown>> = {}
+  if (entry !== undefined) {
+    const decoded = Schema.decodeUnknownResult(entry.params)(given.params, strict)
+    if (Result.isFailure(decoded)) {
+      const at = [...path, "params"]
+      problems.push(...problemsOf(entry.params, decoded.failure.issue, given.params, at))
+    } else params = recordOf(Schema.encodeSync(entry.params)(decoded.success))
+  }
+  if (problems.length > found) return undefined
+  const { strategy, instrument, interval, notional } = given
+  const id = assignmentId(strategy, instrument)
+  return { id, strategy, instrument, interval, params, notional }
+}
+
+function oneOf(name: string, known: ReadonlyArray<string>): string {
+  const meant = known.length > 8 ? nearest(name, known) : undefined
+  return `one of ${meant === undefined ? known.join(", ") : `the listed ones (${meant}?)`}`
+}
+
+/** With every default written out, so that a change of defaults does not change a running strategy. */
+function recordOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? { ...value } : {}
+}
+
+function failed(file: string, found: ReadonlyArray<Problem>): Result.Result<never, ConfigError> {
+  const [first = "is not a configuration", ...rest] = found.map(({ path, says }) =>
+    `${file}: ${path.length === 0 ? "it" : pathText(path)} ${says}`
+  )
+  return Result.fail(new ConfigError({ file, problems: [first, ...rest] }))
+}
