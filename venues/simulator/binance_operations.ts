@@ -1,0 +1,522 @@
+/**
+ * What can be asked of the venue, once for REST and WS-API alike.
+ *
+ * An operation reads its parameters, does its work at once and says what changed;
+ * when the answer may leave is the server's business. Refusals are thrown as
+ * `ApiError`, always before anything has changed.
+ */
+import { ApiError, missing, type Params } from "./binance_params.ts"
+import * as message from "./binance_messages.ts"
+import type { BinanceVenue } from "./binance_venue.ts"
+import type { Change, OrderRequest, Refusal } from "./exchange.ts"
+import { isInterval } from "./klines.ts"
+import type { OrderRecord } from "./ledger.ts"
+import type { Listing } from "./listing.ts"
+import { brokenRule } from "./order_rules.ts"
+import type { Usage } from "./rate_limits.ts"
+
+export interface Answer {
+  readonly body: unknown
+  /** What to make durable and report before the answer leaves. */
+  readonly changes?: ReadonlyArray<Change>
+  /** A new order, which counts towards the order limits. */
+  readonly isOrder?: boolean
+}
+
+export interface Operation {
+  /** What it asks of its caller: nothing, a key, or a key and a signature. */
+  readonly security: "none" | "key" | "signed"
+  readonly weight: (params: Params) => number
+  /** Successful orders and cancels weigh nothing. */
+  readonly isFreeWhenDone?: boolean
+  readonly params: ReadonlyArray<string>
+  readonly run: (context: Context, params: Params) => Answer
+}
+
+export interface Context {
+  readonly venue: BinanceVenue
+  readonly usage: Usage
+  readonly now: number
+}
+
+const ORDER_PARAMS = [
+  "symbol",
+  "side",
+  "type",
+  "timeInForce",
+  "quantity",
+  "quoteOrderQty",
+  "price",
+  "newClientOrderId",
+  "strategyId",
+  "strategyType",
+  "stopPrice",
+  "newOrderRespType",
+  "selfTradePreventionMode",
+]
+const PAGE_MAX = 1_000
+
+export const OPERATIONS = {
+  ping: { security: "none", weight: () => 1, params: [], run: () => ({ body: {} }) },
+  time: {
+    security: "none",
+    weight: () => 1,
+    params: [],
+    run: ({ now }) => ({ body: { serverTime: now } }),
+  },
+  exchangeInfo: {
+    security: "none",
+    weight: () => 20,
+    params: ["symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"],
+    run: ({ venue, now }, params) => {
+      const body = message.exchangeInfoBody(asked(venue, params).listings, now)
+      // Anything that may be left out to save bytes is left out only on request.
+      if (params.text("showPermissionSets") !== "false") return { body }
+      return {
+        body: { ...body, symbols: body.symbols.map((one) => ({ ...one, permissionSets: [] })) },
+      }
+    },
+  },
+  depth: {
+    security: "none",
+    weight: (params) => {
+      const limit = params.integer("limit") ?? 100
+      return limit <= 100 ? 5 : limit <= 500 ? 25 : limit <= 1_000 ? 50 : 250
+    },
+    params: ["symbol", "limit", "symbolStatus"],
+    run: ({ venue }, params) => {
+      const { symbol } = listed(venue, params)
+      const limit = params.integer("limit", { min: 1, max: 5_000 }) ?? 100
+      const { lastUpdateId, bids, asks } = venue.depth(symbol, limit)
+      return {
+        body: {
+          lastUpdateId,
+          bids: bids.map(message.levelBody),
+          asks: asks.map(message.levelBody),
+        },
+      }
+    },
+  },
+  trades: {
+    security: "none",
+    weight: () => 25,
+    params: ["symbol", "limit"],
+    run: ({ venue }, params) => {
+      const { symbol } = listed(venue, params)
+      return { body: venue.tape(symbol).recent(pageSize(params)).map(message.publicTradeBody) }
+    },
+  },
+  historicalTrades: {
+    security: "none",
+    weight: () => 25,
+    params: ["symbol", "limit", "fromId"],
+    run: ({ venue }, params) => {
+      const tape = venue.tape(listed(venue, params).symbol)
+      const fromId = params.integer("fromId")
+      const limit = pageSize(params)
+      const trades = fromId === undefined ? tape.recent(limit) : tape.from(fromId, limit)
+      return { body: trades.map(message.publicTradeBody) }
+    },
+  },
+  klines: {
+    security: "none",
+    weight: () => 2,
+    params: ["symbol", "interval", "startTime", "endTime", "timeZone", "limit"],
+    run: ({ venue, now }, params) => {
+      const { symbol } = listed(venue, params)
+      const interval = params.mandatory("interval")
+      if (!isInterval(interval)) throw new ApiError(-1120, "Invalid interval.")
+      const startTime = params.integer("startTime")
+      const endTime = params.integer("endTime")
+      const klines = venue.tape(symbol).klines.range(interval, now, {
+        ...(startTime !== undefined && { startTime }),
+        ...(endTime !== undefined && { endTime }),
+        limit: pageSize(params),
+      })
+      return { body: klines.map((kline) => message.klineBody(interval, kline)) }
+    },
+  },
+  tickerPrice: {
+    security: "none",
+    weight: (params) => params.has("symbol") ? 2 : 4,
+    params: ["symbol", "symbols", "symbolStatus"],
+    run: ({ venue }, params) => {
+      const { listings, isOne } = asked(venue, params)
+      return one(
+        isOne,
+        listings.map(({ symbol }) => message.priceBody(symbol, lastPrice(venue, symbol))),
+      )
+    },
+  },
+  tickerBook: {
+    security: "none",
+    weight: (params) => params.has("symbol") ? 2 : 4,
+    params: ["symbol", "symbols", "symbolStatus"],
+    run: ({ venue }, params) => {
+      const { listings, isOne } = asked(venue, params)
+      return one(
+        isOne,
+        listings.map(({ symbol }) => message.bookTickerBody(symbol, venue.tape(symbol).quote)),
+      )
+    },
+  },
+  account: {
+    security: "signed",
+    weight: () => 20,
+    params: ["omitZeroBalances"],
+    run: ({ venue: { exchange } }, params) => {
+      const omits = params.text("omitZeroBalances") === "true"
+      const balances = exchange.balances.filter(({ free, locked }) => !omits || free + locked > 0n)
+      return { body: message.accountBody(balances, exchange.updateTime) }
+    },
+  },
+  place: {
+    security: "signed",
+    weight: () => 1,
+    isFreeWhenDone: true,
+    params: ORDER_PARAMS,
+    run: ({ venue, now }, params) => {
+      const request = orderRequest(venue, params)
+      const detail = responseDetail(request, params)
+      const placed = venue.place(request, now)
+      if ("refusal" in placed) throw refused(placed.refusal)
+      return {
+        body: message.placedBody(placed.order, placed.fills, detail),
+        changes: [placed.change],
+        isOrder: true,
+      }
+    },
+  },
+  testPlace: {
+    security: "signed",
+    weight: (params) => params.text("computeCommissionRates") === "true" ? 20 : 1,
+    params: [...ORDER_PARAMS, "computeCommissionRates"],
+    run: ({ venue }, params) => {
+      const request = orderRequest(venue, params)
+      responseDetail(request, params)
+      const refusal = venue.exchange.check(request)
+      if (refusal !== undefined) throw refused(refusal)
+      return { body: {} }
+    },
+  },
+  order: {
+    security: "signed",
+    weight: () => 4,
+    params: ["symbol", "orderId", "origClientOrderId"],
+    run: ({ venue }, params) => {
+      const order = findOrder(venue, params)
+      if (order === undefined) throw new ApiError(-2013, "Order does not exist.")
+      return { body: message.orderBody(order) }
+    },
+  },
+  cancel: {
+    security: "signed",
+    weight: () => 1,
+    isFreeWhenDone: true,
+    params: ["symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"],
+    run: ({ venue, now }, params) => {
+      const order = findOrder(venue, params)
+      const restriction = params.oneOf(
+        "cancelRestrictions",
+        ["ONLY_NEW", "ONLY_PARTIALLY_FILLED"],
+        {
+          code: -1145,
+          text: "Invalid cancelRestrictions",
+        },
+      )
+      const allowed = restriction === "ONLY_NEW" ? "NEW" : "PARTIALLY_FILLED"
+      if (order !== undefined && restriction !== undefined && order.status !== allowed) {
+        throw new ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+      }
+      if (order === undefined) throw new ApiError(-2011, "Unknown order sent.")
+      const cancelId = params.clientOrderId("newClientOrderId") ?? `cancel-${order.orderId}`
+      const canceled = venue.exchange.cancel(order.orderId, cancelId, now)
+      if ("refusal" in canceled) throw refused(canceled.refusal)
+      return { body: message.canceledBody(canceled.order, cancelId), changes: [canceled.change] }
+    },
+  },
+  openOrders: {
+    security: "signed",
+    weight: (params) => params.has("symbol") ? 6 : 80,
+    params: ["symbol"],
+    run: ({ venue }, params) => {
+      const symbol = params.has("symbol") ? listed(venue, params).symbol : undefined
+      return { body: venue.exchange.openOrders(symbol).map(message.orderBody) }
+    },
+  },
+  cancelAll: {
+    security: "signed",
+    weight: () => 1,
+    isFreeWhenDone: true,
+    params: ["symbol"],
+    run: ({ venue, now }, params) => {
+      const { symbol } = listed(venue, params)
+      const open = venue.exchange.openOrders(symbol)
+      if (open.length === 0) throw new ApiError(-2011, "Unknown order sent.")
+      const changes = new Array<Change>()
+      const body = open.flatMap((order) => {
+        const cancelId = `cancel-${order.orderId}`
+        const canceled = venue.exchange.cancel(order.orderId, cancelId, now)
+        if ("refusal" in canceled) return []
+        changes.push(canceled.change)
+        return [message.canceledBody(canceled.order, cancelId)]
+      })
+      return { body, changes }
+    },
+  },
+  allOrders: {
+    security: "signed",
+    weight: () => 20,
+    params: ["symbol", "orderId", "startTime", "endTime", "limit"],
+    run: ({ venue }, params) => {
+      const { symbol } = listed(venue, params)
+      const fromId = params.integer("orderId")
+      const within = timeRange(params)
+      const orders = venue.exchange.orders.filter((order) =>
+        order.symbol === symbol && (fromId === undefined || order.orderId >= fromId) &&
+        within(order.time)
+      )
+      return { body: page(orders, params, fromId !== undefined).map(message.orderBody) }
+    },
+  },
+  myTrades: {
+    security: "signed",
+    weight: (params) => params.has("orderId") ? 5 : 20,
+    params: ["symbol", "orderId", "startTime", "endTime", "fromId", "limit"],
+    run: ({ venue }, params) => {
+      const { symbol } = listed(venue, params)
+      const orderId = params.integer("orderId")
+      const fromId = params.integer("fromId")
+      if (fromId !== undefined && (params.has("startTime") || params.has("endTime"))) {
+        throw new ApiError(-1128, "Combination of optional parameters invalid.")
+      }
+      const within = timeRange(params)
+      const fills = venue.exchange.fills.filter((fill) =>
+        fill.symbol === symbol && (orderId === undefined || fill.orderId === orderId) &&
+        (fromId === undefined || fill.tradeId >= fromId) && within(fill.time)
+      )
+      return { body: page(fills, params, fromId !== undefined).map(message.myTradeBody) }
+    },
+  },
+  orderUsage: {
+    security: "signed",
+    weight: () => 40,
+    params: [],
+    run: ({ usage, now }) => ({ body: usage.counts(now).slice(1) }),
+  },
+} as const satisfies Record<string, Operation>
+
+/** Where REST clients find them. */
+export const REST_ROUTES: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ["GET /api/v3/ping", OPERATIONS.ping],
+  ["GET /api/v3/time", OPERATIONS.time],
+  ["GET /api/v3/exchangeInfo", OPERATIONS.exchangeInfo],
+  ["GET /api/v3/depth", OPERATIONS.depth],
+  ["GET /api/v3/trades", OPERATIONS.trades],
+  ["GET /api/v3/historicalTrades", OPERATIONS.historicalTrades],
+  ["GET /api/v3/klines", OPERATIONS.klines],
+  ["GET /api/v3/uiKlines", OPERATIONS.klines],
+  ["GET /api/v3/ticker/price", OPERATIONS.tickerPrice],
+  ["GET /api/v3/ticker/bookTicker", OPERATIONS.tickerBook],
+  ["GET /api/v3/account", OPERATIONS.account],
+  ["POST /api/v3/order", OPERATIONS.place],
+  ["POST /api/v3/order/test", OPERATIONS.testPlace],
+  ["GET /api/v3/order", OPERATIONS.order],
+  ["DELETE /api/v3/order", OPERATIONS.cancel],
+  ["GET /api/v3/openOrders", OPERATIONS.openOrders],
+  ["DELETE /api/v3/openOrders", OPERATIONS.cancelAll],
+  ["GET /api/v3/allOrders", OPERATIONS.allOrders],
+  ["GET /api/v3/myTrades", OPERATIONS.myTrades],
+  ["GET /api/v3/rateLimit/order", OPERATIONS.orderUsage],
+])
+
+/** Where WS-API clients find them. */
+export const WS_METHODS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ["ping", OPERATIONS.ping],
+  ["time", OPERATIONS.time],
+  ["exchangeInfo", OPERATIONS.exchangeInfo],
+  ["depth", OPERATIONS.depth],
+  ["trades.recent", OPERATIONS.trades],
+  ["trades.historical", OPERATIONS.historicalTrades],
+  ["klines", OPERATIONS.klines],
+  ["uiKlines", OPERATIONS.klines],
+  ["ticker.price", OPERATIONS.tickerPrice],
+  ["ticker.book", OPERATIONS.tickerBook],
+  ["account.status", OPERATIONS.account],
+  ["order.place", OPERATIONS.place],
+  ["order.test", OPERATIONS.testPlace],
+  ["order.status", OPERATIONS.order],
+  ["order.cancel", OPERATIONS.cancel],
+  ["openOrders.status", OPERATIONS.openOrders],
+  ["openOrders.cancelAll", OPERATIONS.cancelAll],
+  ["allOrders", OPERATIONS.allOrders],
+  ["myTrades", OPERATIONS.myTrades],
+  ["account.rateLimits.orders", OPERATIONS.orderUsage],
+])
+
+// Reading requests
+
+function listed(venue: BinanceVenue, params: Params): Listing {
+  const symbol = params.mandatory("symbol")
+  const listing = venue.listing(symbol)
+  if (listing === undefined) throw new ApiError(-1121, "Invalid symbol.")
+  return listing
+}
+
+/** One `symbol`, several as JSON in `symbols`, or all. */
+function asked(venue: BinanceVenue, params: Params) {
+  if (params.has("symbol")) return { listings: [listed(venue, params)], isOne: true }
+  const text = params.text("symbols")
+  if (text === undefined) return { listings: venue.listings, isOne: false }
+  const symbols = symbolList(text)
+  const listings = symbols.map((symbol) => {
+    const listing = venue.listing(symbol)
+    if (listing === undefined) throw new ApiError(-1121, "Invalid symbol.")
+    return listing
+  })
+  return { listings, isOne: false }
+}
+
+function symbolList(text: string): ReadonlyArray<string> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    parsed = undefined
+  }
+  if (!Array.isArray(parsed) || parsed.some((one) => typeof one !== "string")) {
+    throw new ApiError(
+      -1100,
+      "Illegal characters found in parameter 'symbols'; legal range is '^\\[(\"[A-Z0-9-_.]{1,20}\"(,\"[A-Z0-9-_.]{1,20}\"){0,}){0,1}\\]$'.",
+    )
+  }
+  return parsed.map(String)
+}
+
+function one(isOne: boolean, bodies: ReadonlyArray<unknown>): Answer {
+  return { body: isOne ? bodies[0] : bodies }
+}
+
+function lastPrice(venue: BinanceVenue, symbol: string) {
+  const tape = venue.tape(symbol)
+  return tape.lastTrade?.price ?? tape.quote?.bid.price
+}
+
+function pageSize(params: Params): number {
+  return params.integer("limit", { min: 1, max: PAGE_MAX }) ?? 500
+}
+
+/** The first rows from an id or a time on, else the last ones. */
+function page<A>(rows: ReadonlyArray<A>, params: Params, fromId: boolean): ReadonlyArray<A> {
+  const limit = pageSize(params)
+  return fromId || params.has("startTime") ? rows.slice(0, limit) : rows.slice(-limit)
+}
+
+function timeRange(params: Params): (time: number) => boolean {
+  const from = params.integer("startTime") ?? 0
+  const to = params.integer("endTime") ?? Infinity
+  if (to < from) throw new ApiError(-1127, "Start time is greater than end time.")
+  return (time) => time >= from && time <= to
+}
+
+function findOrder(venue: BinanceVenue, params: Params): OrderRecord | undefined {
+  const { symbol } = listed(venue, params)
+  const orderId = params.integer("orderId")
+  const clientOrderId = params.text("origClientOrderId")
+  if (orderId === undefined && clientOrderId === undefined) {
+    throw new ApiError(
+      -1102,
+      "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!",
+    )
+  }
+  // A client id may have been used again once its order had ended: the newest one is meant.
+  const order = orderId === undefined
+    ? venue.exchange.orders.findLast((one) =>
+      one.symbol === symbol && one.clientOrderId === clientOrderId
+    )
+    : venue.exchange.order(orderId)
+  if (order?.symbol !== symbol) return undefined
+  return clientOrderId === undefined || order.clientOrderId === clientOrderId ? order : undefined
+}
+
+function orderRequest(venue: BinanceVenue, params: Params): OrderRequest {
+  const listing = listed(venue, params)
+  const side = params.oneOf("side", ["BUY", "SELL"], { code: -1117, text: "Invalid side." })
+  if (side === undefined) throw missing("side")
+  const type = params.oneOf(
+    "type",
+    ["LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"],
+    { code: -1116, text: "Invalid orderType." },
+  )
+  if (type === undefined) throw missing("type")
+  const timeInForce = params.oneOf("timeInForce", ["GTC", "IOC", "FOK"], {
+    code: -1115,
+    text: "Invalid timeInForce.",
+  })
+  requireShape(type, params)
+  const request: OrderRequest = {
+    symbol: listing.symbol,
+    side,
+    type,
+    timeInForce: timeInForce ?? "GTC",
+    price: params.amount("price"),
+    quantity: params.amount("quantity"),
+    quoteQuantity: params.amount("quoteOrderQty"),
+    stopPrice: params.amount("stopPrice"),
+    clientOrderId: params.clientOrderId("newClientOrderId") ??
+      `sim-${venue.counters.orderId + 1}-${venue.counters.executionId}`,
+    selfTradePrevention: params.oneOf(
+      "selfTradePreventionMode",
+      ["EXPIRE_MAKER", "EXPIRE_TAKER", "EXPIRE_BOTH"],
+      { code: -2010, text: "This symbol does not allow the specified self-trade prevention mode." },
+    ) ?? "EXPIRE_MAKER",
+  }
+  const quote = venue.tape(listing.symbol).quote
+  const referencePrice = lastPrice(venue, listing.symbol) ?? quote?.ask.price
+  const openOrders = venue.exchange.openOrders(listing.symbol).length
+  const broken = brokenRule(request, { listing, referencePrice, openOrders })
+  if (broken !== undefined) throw refused(broken)
+  return request
+}
+
+/** Every type has to be sent with what it needs and without what it has no use for. */
+function requireShape(type: OrderRequest["type"], params: Params) {
+  const needs = (name: string) => {
+    if (!params.has(name)) throw missing(name)
+  }
+  const forbids = (name: string) => {
+    if (params.has(name)) throw new ApiError(-1106, `Parameter '${name}' sent when not required.`)
+  }
+  if (type === "MARKET") {
+    forbids("price")
+    forbids("timeInForce")
+    forbids("stopPrice")
+    if (params.has("quantity") === params.has("quoteOrderQty")) {
+      if (params.has("quantity")) forbids("quoteOrderQty")
+      throw new ApiError(
+        -1102,
+        "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!",
+      )
+    }
+    return
+  }
+  forbids("quoteOrderQty")
+  needs("quantity")
+  needs("price")
+  if (type === "LIMIT_MAKER") forbids("timeInForce")
+  else needs("timeInForce")
+  if (type === "STOP_LOSS_LIMIT" || type === "TAKE_PROFIT_LIMIT") needs("stopPrice")
+  else forbids("stopPrice")
+}
+
+function responseDetail(request: OrderRequest, params: Params): "ACK" | "RESULT" | "FULL" {
+  const detail = params.oneOf("newOrderRespType", ["ACK", "RESULT", "FULL"], {
+    code: -1130,
+    text: "Data sent for parameter 'newOrderRespType' is not valid.",
+  })
+  return detail ?? (request.type === "LIMIT" || request.type === "MARKET" ? "FULL" : "ACK")
+}
+
+function refused(refusal: Refusal): ApiError {
+  return new ApiError(refusal.code, refusal.text)
+}

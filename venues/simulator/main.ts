@@ -1,0 +1,117 @@
+/**
+ * The simulated venues alone, on the wall clock, for any client.
+ *
+ * Prints where they are as one JSON line on standard output and everything else on
+ * standard error; runs until it is told to stop.
+ */
+import { Effect, type Scope } from "effect"
+import { openVenueLedger } from "../../storage/venue_ledger_kv.ts"
+import { type SimulatedBinance, startSimulatedBinance } from "./binance.ts"
+import { makeMemoryLedger } from "./ledger.ts"
+
+const HELP = `The simulated venues alone, with moving markets and a funded account.
+
+  deno task venue [options]
+
+  --host HOST      address to listen on          (127.0.0.1)
+  --port PORT      0 picks a free one            (0)
+  --seed N         the market's seed             (1)
+  --key KEY        the account's API key         (a fixed one)
+  --secret SECRET  its secret                    (a fixed one)
+  --data DIR       keep the books in DIR         (in memory)
+  --help           this text
+
+Prints one JSON line with the addresses, then runs until SIGINT or SIGTERM.`
+
+/** Not secrets: they open nothing but a simulation on this machine. */
+const DEMO = { key: "simulated-key", secret: "simulated-secret" } as const
+
+export interface VenueArguments {
+  readonly host: string
+  readonly port: number
+  readonly seed: number
+  readonly key: string
+  readonly secret: string
+  readonly data: string | undefined
+}
+
+/** What is asked for, or one line saying what is wrong with it. */
+export function parseArguments(args: ReadonlyArray<string>): VenueArguments | "help" | Error {
+  const values = new Map<string, string>()
+  const known = ["host", "port", "seed", "key", "secret", "data"]
+  for (let i = 0; i < args.length; i++) {
+    const [name = "", inline] = (args[i] ?? "").split(/=(.*)/s)
+    if (name === "--help" || name === "-h") return "help"
+    if (!name.startsWith("--") || !known.includes(name.slice(2))) {
+      return new Error(`unknown argument ${args[i]}; see --help`)
+    }
+    const value = inline ?? args[++i]
+    if (value === undefined || value === "") return new Error(`${name} needs a value`)
+    values.set(name.slice(2), value)
+  }
+  const port = integer(values.get("port") ?? "0", 0, 65_535)
+  if (port === undefined) return new Error(`--port must be 0 to 65535, got ${values.get("port")}`)
+  const seed = integer(values.get("seed") ?? "1", 0, 2 ** 32 - 1)
+  if (seed === undefined) {
+    return new Error(`--seed must be a whole number below 2^32, got ${values.get("seed")}`)
+  }
+  return {
+    host: values.get("host") ?? "127.0.0.1",
+    port,
+    seed,
+    key: values.get("key") ?? DEMO.key,
+    secret: values.get("secret") ?? DEMO.secret,
+    data: values.get("data"),
+  }
+}
+
+function integer(text: string, min: number, max: number): number | undefined {
+  const value = Number(text)
+  return /^\d+$/.test(text) && value >= min && value <= max ? value : undefined
+}
+
+/** The line a client reads to find its venue. */
+export function addressLine(binance: SimulatedBinance): string {
+  const { endpoints, key, secret } = binance
+  return JSON.stringify({ binance: { ...endpoints, key, secret } })
+}
+
+export const runVenue = Effect.fn("Venue.run")(function* (
+  { data, seed, ...options }: VenueArguments,
+): Effect.fn.Return<SimulatedBinance, Error, Scope.Scope> {
+  const ledger = data === undefined
+    ? makeMemoryLedger()
+    : yield* openVenueLedger(`${data}/venue.kv`)
+  return yield* startSimulatedBinance({ ...options, ledger, market: { kind: "synthetic", seed } })
+})
+
+async function main(args: ReadonlyArray<string>): Promise<number> {
+  const parsed = parseArguments(args)
+  if (parsed === "help") {
+    console.log(HELP)
+    return 0
+  }
+  if (parsed instanceof Error) {
+    console.error(`venue: ${parsed.message}`)
+    return 2
+  }
+  const stop = Promise.withResolvers<void>()
+  for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop.resolve)
+  const run = Effect.gen(function* () {
+    console.log(addressLine(yield* runVenue(parsed)))
+    yield* Effect.promise(() => stop.promise)
+  })
+  return await Effect.runPromise(
+    Effect.scoped(run).pipe(
+      Effect.as(0),
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          console.error(`venue: ${error.message}`)
+          return 1
+        })
+      ),
+    ),
+  )
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args))

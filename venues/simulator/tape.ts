@@ -1,0 +1,57 @@
+/**
+ * What the public has seen of one symbol: its last trades, its klines, its quote.
+ * A bounded memory; older trades are forgotten.
+ */
+import type { Atoms } from "./decimals.ts"
+import { Klines } from "./klines.ts"
+import type { Level } from "./shown_book.ts"
+
+export interface TapeTrade {
+  readonly tradeId: number
+  readonly price: Atoms
+  readonly size: Atoms
+  /** Epoch milliseconds. */
+  readonly time: number
+  readonly buyerIsMaker: boolean
+}
+
+export interface Quote {
+  readonly updateId: number
+  readonly bid: Level
+  readonly ask: Level
+}
+
+const TRADES_MAX = 50_000
+
+export class Tape {
+  readonly klines = new Klines()
+  quote: Quote | undefined
+  #trades: Array<TapeTrade> = []
+
+  get lastTrade(): TapeTrade | undefined {
+    return this.#trades.at(-1)
+  }
+
+  add(trade: TapeTrade) {
+    this.#trades.push(trade)
+    this.klines.add(trade)
+    if (this.#trades.length >= TRADES_MAX * 2) this.#trades = this.#trades.slice(-TRADES_MAX)
+  }
+
+  /** The last `limit` trades, oldest first. */
+  recent(limit: number): ReadonlyArray<TapeTrade> {
+    return this.#trades.slice(-limit)
+  }
+
+  /** Up to `limit` trades with ids from `tradeId` on, oldest first. */
+  from(tradeId: number, limit: number): ReadonlyArray<TapeTrade> {
+    let low = 0
+    let high = this.#trades.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.#trades[middle]?.tradeId ?? Infinity) < tradeId) low = middle + 1
+      else high = middle
+    }
+    return this.#trades.slice(low, low + limit)
+  }
+}
