@@ -233,7 +233,8 @@ export class Incarnation implements ActorContext<unknown> {
     const monitor = new Watch(this, this.parent.cell, target, message, monitors)
     monitors.add(monitor)
     if (target === undefined || target.isDead) {
-      monitor.down(ref.path, target?.lastExit ?? { kind: "unknown" })
+      const reason = ref instanceof Ref ? ref.lastExit : undefined
+      monitor.down(ref.path, reason ?? { kind: "unknown" })
     } else target.watch(monitor)
     return monitor
   }
@@ -296,6 +297,10 @@ class FencedRef extends Ref {
 
   get path() {
     return this.target.path
+  }
+
+  get lastExit() {
+    return this.target.lastExit
   }
 
   cell() {

@@ -5,7 +5,7 @@
  * reference: it stays valid while actors come and go under the name. A name
  * belongs to an actor from its first start until it is dead, over restarts.
  */
-import type { ActorRef } from "./behavior.ts"
+import type { ActorRef, ExitReason } from "./behavior.ts"
 import type { Cell } from "./cell.ts"
 import type { Runtime } from "./runtime.ts"
 
@@ -15,10 +15,15 @@ export abstract class Ref implements ActorRef<unknown> {
   abstract send(message: unknown): boolean
   abstract signal(message: unknown): boolean
   abstract cell(): Cell | undefined
+  /** How the actor ended, once it is dead. */
+  abstract get lastExit(): ExitReason | undefined
 }
 
 export class NamedRef extends Ref {
   target: Cell | undefined = undefined
+  /** How the last one of this name ended, and why in one line. */
+  lastExit: ExitReason | undefined = undefined
+  private epitaph: string | undefined = undefined
   /** Somebody may hold it: it has to stay the entry of its name. */
   shared = false
 
@@ -44,8 +49,16 @@ export class NamedRef extends Ref {
     return cell === undefined ? this.#nobody(message) : cell.signal(message)
   }
 
+  /** Its actor is dead. */
+  clear(cell: Cell, epitaph: string) {
+    this.target = undefined
+    this.lastExit = cell.lastExit
+    this.epitaph = epitaph
+  }
+
   #nobody(message: unknown): false {
-    this.runtime.deadLetter(this.id, message, "unknown_name")
+    const reason = this.epitaph === undefined ? "unknown_name" : "dead"
+    this.runtime.deadLetter(this.id, message, reason, this.epitaph)
     return false
   }
 }
@@ -74,11 +87,11 @@ export class Registry {
     return true
   }
 
-  unbind(id: string, cell: Cell) {
+  unbind(id: string, cell: Cell, epitaph: string) {
     const entry = this.#entries.get(id)
     if (entry?.target !== cell) return
-    entry.target = undefined
-    if (!entry.shared) this.#entries.delete(id)
+    if (entry.shared) entry.clear(cell, epitaph)
+    else this.#entries.delete(id)
   }
 
   #entry(id: string): NamedRef {

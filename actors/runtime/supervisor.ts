@@ -325,7 +325,7 @@ export class ActorChild extends Child {
     this.exit = undefined
     this.cancelRetry()
     this.status = "stopped"
-    this.runtime.registry.unbind(this.name, this.cell)
+    this.runtime.registry.unbind(this.name, this.cell, epitaph)
     this.cell.kill(epitaph)
   }
 
