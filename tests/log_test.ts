@@ -185,8 +185,11 @@ Deno.test("redactor() finds secrets that nobody told it of, by their name and pl
     privateKey: "MC4CAQAwBQYDK2VwBCIEIA",
     password: "hunter2",
     accessToken: "abc123",
+    proxy: "http://me:pa55w@proxy.example:8080/",
+    wrapped: Redacted.make("wrapped-up"),
   }, ""))
-  assert.doesNotMatch(shown, /vmPUZ|abc\.def|s3cr3t|pqia|c8db|NhqPt|MC4C|hunter2|abc123/)
+  assert.match(shown, /"wrapped":"<redacted>"/)
+  assert.doesNotMatch(shown, /vmPUZ|abc\.def|s3cr3t|pqia|c8db|NhqPt|MC4C|hunter2|abc123|pa55w/)
   assert.match(shown, /&symbol=BTCUSDT/)
 })
 
