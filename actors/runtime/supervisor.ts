@@ -662,7 +662,7 @@ export class Supervisor extends Child implements Runnable {
     delayMs: number,
   ) {
     const group = this.group(child)
-    if (group.length > 1) yield* this.stopAll(group)
+    if (group.length > 1 || child.isLive) yield* this.stopAll(group)
     for (const member of group) {
       member.cancelRetry()
       if (member.restart === "temporary" && member !== child) {
@@ -793,7 +793,7 @@ export class Supervisor extends Child implements Runnable {
       }
       if (fresh) return Effect.catch(child.start(), failed)
       child.attempt = 0
-      return Effect.andThen(child.stop(), Effect.suspend(() => this.regroup(child, 0)))
+      return this.regroup(child, 0)
     })
   }
 
