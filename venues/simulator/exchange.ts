@@ -338,6 +338,7 @@ export class Exchange {
     const opposite = this.#opposite(arrived)
     for (const level of [...opposite.available()]) {
       const order = this.#order(orderId)
+      if (!isOpen(order)) return
       if (order.price > 0n && !crosses(order, level.price)) break
       if (this.#preventSelfTrade(order, level.price, now)) return
       const size = this.#wanted(order, order.executed, order.cumulativeQuote, level)
