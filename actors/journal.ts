@@ -37,6 +37,13 @@ export type JournalMessage =
     readonly reply: ReplyTo<ReadonlyArray<JournalRecord>>
   }
   | { readonly _tag: "Copy"; readonly reply: ReplyTo<Books> }
+  /** Durable records with seq > `after`, ascending, at most `limit`. */
+  | {
+    readonly _tag: "Read"
+    readonly after: number
+    readonly limit: number
+    readonly reply: ReplyTo<ReadonlyArray<JournalRecord>>
+  }
   | { readonly _tag: "Committed"; readonly batch: ReadonlyArray<JournalRecord> }
 
 export const Journal: ActorName<JournalMessage> = actorName("journal")
@@ -87,6 +94,9 @@ export function journal(options: JournalOptions) {
         case "Copy":
           message.reply.succeed(copyBooks(state.books))
           return state
+        case "Read":
+          actor.fork(answerRead(store, message))
+          return state
         case "Committed":
           state.committing = false
           publish(state, message.batch, options.recentMax, actor)
@@ -102,14 +112,33 @@ export const readBooks = Effect.fn("Journal.readBooks")(
   function* (store: EventStore, page: number) {
     const books = emptyBooks()
     while (true) {
-      const stored = yield* store.read(books.seq, page)
-      for (const { event, ...record } of stored) {
-        applyRecord(books, { ...record, event: yield* decodeEvent(event) })
-      }
-      if (stored.length < page) return books
+      const records = yield* readRecords(store, books.seq, page)
+      for (const each of records) applyRecord(books, each)
+      if (records.length < page) return books
     }
   },
 )
+
+/** A reader's trouble is the reader's: only writing may end the journal. */
+function answerRead(
+  store: EventStore,
+  { after, limit, reply }: Extract<JournalMessage, { _tag: "Read" }>,
+) {
+  return readRecords(store, after, limit).pipe(
+    Effect.match({
+      onSuccess: (records) => reply.succeed(records),
+      onFailure: (error) => reply.fail(error),
+    }),
+  )
+}
+
+const readRecords = Effect.fnUntraced(function* (store: EventStore, after: number, limit: number) {
+  const records: Array<JournalRecord> = []
+  for (const { event, ...rest } of yield* store.read(after, limit)) {
+    records.push({ ...rest, event: yield* decodeEvent(event) })
+  }
+  return records
+})
 
 /**
  * Gives the events their place. An event that does not fit the books is a defect of whoever made

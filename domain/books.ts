@@ -62,6 +62,18 @@ export interface FeedState {
   readonly cause: string | undefined
 }
 
+export interface EquityCurve {
+  readonly last: Decimal
+  /** Highest equity ever marked, and the largest (peak - equity) / peak. */
+  readonly peak: Decimal
+  readonly drawdown: Decimal
+  /** Days since 1970 (UTC), and the first equity marked on that day. */
+  readonly day: number
+  readonly dayStart: Decimal
+  /** The newest points, oldest first; bounded. */
+  readonly points: ReadonlyArray<{ readonly time: number; readonly total: Decimal }>
+}
+
 export interface Books {
   seq: number
   time: number
@@ -72,11 +84,8 @@ export interface Books {
   tradingStateSince: number | undefined
   /** Intents ever written: the next client order id is derived from it. */
   intents: number
-  /** Highest equity ever marked, and the largest (peak - equity) / peak. */
-  peak: Decimal
-  drawdown: Decimal
-  /** The first equity marked on the present day (UTC). */
-  dayStart: { readonly day: number; readonly equity: Decimal } | undefined
+  /** By venue. */
+  readonly curves: Map<string, EquityCurve>
   readonly accounts: Map<string, Account>
   readonly positions: Map<InstrumentId, Position>
   readonly holds: Set<InstrumentId>
@@ -84,7 +93,7 @@ export interface Books {
   readonly orders: Map<string, Order>
   /** Newest last; bounded. */
   readonly fills: Array<Fill>
-  /** `venue:executionId` of every fill that could still be reported again. */
+  /** `executionKey` of every fill that could still be reported again. */
   readonly executions: Set<string>
   readonly assignments: Map<string, Assignment>
   readonly alerts: Map<string, Alert>
@@ -99,6 +108,7 @@ export const booksLimits = {
   executions: 20_000,
   alerts: 100,
   commands: 500,
+  equityPoints: 2_000,
 }
 
 export function emptyBooks(): Books {
@@ -106,13 +116,11 @@ export function emptyBooks(): Books {
     seq: 0,
     time: 0,
     journalId: "",
-    dayStart: undefined,
     tradingState: "active",
     tradingStateReason: undefined,
     tradingStateSince: undefined,
     intents: 0,
-    peak: zero,
-    drawdown: zero,
+    curves: new Map(),
     accounts: new Map(),
     positions: new Map(),
     holds: new Set(),
@@ -130,6 +138,7 @@ export function emptyBooks(): Books {
 export function copyBooks(books: Books): Books {
   return {
     ...books,
+    curves: new Map(books.curves),
     accounts: new Map(books.accounts),
     positions: new Map(books.positions),
     holds: new Set(books.holds),
@@ -251,10 +260,15 @@ export function applyRecord(books: Books, record: JournalRecord): void {
       return
     }
     case "EquityMarked": {
-      books.peak = event.peak
-      books.drawdown = event.drawdown
+      const { venue, total, peak, drawdown } = event
       const day = Math.floor(time / 86_400_000)
-      if (books.dayStart?.day !== day) books.dayStart = { day, equity: event.total }
+      const before = books.curves.get(venue)
+      const dayStart = before?.day === day ? before.dayStart : total
+      const points = [...(before?.points ?? []).slice(1 - booksLimits.equityPoints), {
+        time,
+        total,
+      }]
+      books.curves.set(venue, { last: total, peak, drawdown, day, dayStart, points })
       return
     }
     case "RuntimeStopped":
@@ -355,10 +369,8 @@ function changeOrder(books: Books, clientOrderId: string, change: (order: Order)
 function applyExecution(books: Books, event: EventOf<"OrderFilled">) {
   const order = books.orders.get(event.clientOrderId)
   if (order === undefined) throw new Error(`fill of an unknown order ${event.clientOrderId}`)
-  const key = executionKey(order.venue, event.executionId)
+  const key = executionKey(order.instrument, event.executionId)
   if (books.executions.has(key)) return
-  books.executions.add(key)
-  forgetOldest(books.executions, booksLimits.executions)
   const fill: Fill = {
     executionId: event.executionId,
     clientOrderId: event.clientOrderId,
@@ -370,19 +382,22 @@ function applyExecution(books: Books, event: EventOf<"OrderFilled">) {
     feeAsset: event.feeAsset,
     time: event.executedAt,
   }
-  books.fills.push(fill)
-  if (books.fills.length > booksLimits.fills) books.fills.shift()
   const known = order.venueOrderId === undefined
     ? accept(order, event.venueOrderId, event.executedAt)
     : order
   books.orders.set(order.clientOrderId, fillOrder(known, fill))
+  books.executions.add(key)
+  forgetOldest(books.executions, booksLimits.executions)
+  books.fills.push(fill)
+  if (books.fills.length > booksLimits.fills) books.fills.shift()
   const position = books.positions.get(order.instrument) ?? flat(order.instrument)
   books.positions.set(order.instrument, applyFill(position, fill, order.origin))
   moveCash(books, order.venue, fill)
 }
 
-export function executionKey(venue: string, executionId: string): string {
-  return `${venue}:${executionId}`
+/** Venues number their executions per instrument. */
+export function executionKey(instrument: InstrumentId, executionId: string): string {
+  return `${instrument}:${executionId}`
 }
 
 function moveCash(books: Books, venue: string, fill: Fill) {

@@ -59,3 +59,10 @@ export interface CommandProgress {
   readonly tone: "plain" | "confirmed" | "warning" | "error"
   readonly final: boolean
 }
+
+/** Not done, and it will not be: nothing was journaled. The message is shown to people as it is. */
+export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
+  message: Schema.String,
+  /** 404: no such thing. 409: not now. 422: not like this. */
+  status: Schema.Literals([404, 409, 422]),
+}) {}

@@ -1,12 +1,11 @@
 /** What the account is worth, from its books and the latest prices. */
-import type { Account, Books } from "./books.ts"
+import type { Books } from "./books.ts"
 import { expectedBalance } from "./books.ts"
 import {
   absolute,
   add,
   type Decimal,
   divide,
-  isGreater,
   isNegative,
   isPositive,
   isZero,
@@ -15,7 +14,7 @@ import {
   subtract,
   zero,
 } from "./decimal.ts"
-import type { InstrumentId } from "./instrument.ts"
+import { type InstrumentId, venueOf } from "./instrument.ts"
 import type { PriceSource } from "./overview.ts"
 import { averagePrice, type Position, unrealisedPnl } from "./position.ts"
 
@@ -50,18 +49,23 @@ export function markPrice(position: Position, mark: Mark | undefined): Decimal {
 }
 
 /**
- * Total = start + realised + unrealised - fees, which is the same as cash + positions at their
- * marks. A position without a price yet is valued at its cost.
+ * Of one venue's account. Total = start + realised + unrealised - fees, which is the same as cash +
+ * positions at their marks. A position without a price yet is valued at its cost.
  */
-export function equityOf(books: Books, marks: ReadonlyMap<InstrumentId, Mark>): Equity {
-  const accounts = [...books.accounts.values()]
-  const start = sum(accounts, openingCash)
-  const cash = sum(accounts, (account) => expectedBalance(account, account.quoteAsset))
+export function equityOf(
+  books: Books,
+  venue: string,
+  marks: ReadonlyMap<InstrumentId, Mark>,
+): Equity {
+  const account = books.accounts.get(venue)
+  const curve = books.curves.get(venue)
+  const start = account?.opening.get(account.quoteAsset) ?? zero
   let realised = zero
   let unrealised = zero
   let fees = zero
   let exposure = zero
   for (const position of books.positions.values()) {
+    if (venueOf(position.instrument) !== venue) continue
     realised = add(realised, position.realisedPnl)
     fees = add(fees, position.fees)
     if (isZero(position.quantity)) continue
@@ -70,25 +74,17 @@ export function equityOf(books: Books, marks: ReadonlyMap<InstrumentId, Mark>): 
     exposure = add(exposure, absolute(multiply(position.quantity, price)))
   }
   const total = subtract(add(add(start, realised), unrealised), fees)
-  const peak = larger(books.peak, total)
+  const peak = larger(curve?.peak ?? total, total)
   const drawdown = isPositive(peak) ? divide(subtract(peak, total), peak, 6) : zero
   return {
     total,
-    cash,
+    cash: account === undefined ? zero : expectedBalance(account, account.quoteAsset),
     realisedPnl: realised,
     unrealisedPnl: unrealised,
     fees,
     start,
     peak,
-    drawdown: isGreater(drawdown, books.drawdown) ? drawdown : books.drawdown,
+    drawdown: larger(drawdown, curve?.drawdown ?? zero),
     exposure,
   }
-}
-
-function openingCash(account: Account): Decimal {
-  return account.opening.get(account.quoteAsset) ?? zero
-}
-
-function sum<A>(items: ReadonlyArray<A>, of: (item: A) => Decimal): Decimal {
-  return items.reduce((total, item) => add(total, of(item)), zero)
 }

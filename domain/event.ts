@@ -130,7 +130,7 @@ export const Event = Schema.TaggedUnion({
   ActorFailed: { path: Text, cause: Text },
 
   /** A point of the equity curve. */
-  EquityMarked: { total: DecimalText, peak: DecimalText, drawdown: DecimalText },
+  EquityMarked: { venue: Text, total: DecimalText, peak: DecimalText, drawdown: DecimalText },
 })
 export type Event = typeof Event.Type
 export type EventTag = Event["_tag"]

@@ -5,7 +5,18 @@
  * multiples of the tick and quantities of the lot; both are checked on integers, because a bare
  * floor of a float shaves exact multiples.
  */
-import { ceilTo, type Decimal, floorTo, isLess, multiply } from "./decimal.ts"
+import {
+  absolute,
+  ceilTo,
+  type Decimal,
+  floorTo,
+  isLess,
+  isNegative,
+  isPositive,
+  multiply,
+  negate,
+  zero,
+} from "./decimal.ts"
 
 /** `BASE/QUOTE.VENUE`, upper case. */
 export type InstrumentId = string
@@ -48,6 +59,19 @@ export function quantisePrice(instrument: Instrument, price: Decimal, side: "buy
 export function isTradable(instrument: Instrument, quantity: Decimal, price: Decimal): boolean {
   return !isLess(quantity, instrument.quantityMin) &&
     !isLess(multiply(quantity, price), instrument.notionalMin)
+}
+
+/** What of a holding could be sold at about `price`: whole lots, or nothing when only dust is left. */
+export function tradableQuantity(
+  instrument: Instrument,
+  quantity: Decimal,
+  price: Decimal | undefined,
+): Decimal {
+  const lots = quantise(instrument, absolute(quantity))
+  const sellable = price === undefined
+    ? isPositive(lots) && !isLess(lots, instrument.quantityMin)
+    : isTradable(instrument, lots, price)
+  return sellable ? (isNegative(quantity) ? negate(lots) : lots) : zero
 }
 
 /** `1s`, `5s`, `1m`, `1h`, `1d` in milliseconds; undefined for anything else. */

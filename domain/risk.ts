@@ -22,7 +22,7 @@ import {
   zero,
 } from "./decimal.ts"
 import type { Fresh } from "./freshness.ts"
-import { type Instrument, isTradable, quantise } from "./instrument.ts"
+import { type Instrument, isTradable, quantise, tradableQuantity } from "./instrument.ts"
 import { leavesQuantity } from "./order.ts"
 import type { OrderPurpose } from "./order.ts"
 
@@ -175,13 +175,11 @@ export function approveReducing(
     })
   }
   const available = smaller(own, subtract(held, underWay))
-  const quantity = quantise(instrument, smaller(wish.quantity ?? available, available))
-  const price = context.marks.get(instrument.id)
-  const sellable = isPositive(quantity) && !isLess(quantity, instrument.quantityMin) &&
-    (price === undefined || isTradable(instrument, quantity, price))
-  if (!sellable) {
+  const wanted = smaller(wish.quantity ?? available, available)
+  const quantity = tradableQuantity(instrument, wanted, context.marks.get(instrument.id))
+  if (!isPositive(quantity)) {
     return denied("BELOW_MINIMUM", {
-      quantity: formatDecimal(quantity),
+      quantity: formatDecimal(wanted),
       minimum: formatDecimal(instrument.quantityMin),
       notionalMinimum: formatDecimal(instrument.notionalMin),
     })

@@ -1,0 +1,114 @@
+/**
+ * Who may be addressed, and with what. References are late-bound, so that actors need each other's
+ * names and never each other's instances.
+ */
+import type { Approved } from "../domain/risk.ts"
+import type { Equity, Mark } from "../domain/equity.ts"
+import type { Decimal } from "../domain/decimal.ts"
+import type { Fresh } from "../domain/freshness.ts"
+import type { InstrumentId } from "../domain/instrument.ts"
+import type { Bar } from "../domain/market.ts"
+import type { FeedView, StrategyView } from "../domain/overview.ts"
+import type { Command, CommandReceipt } from "../domain/command.ts"
+import type { Signal } from "../domain/signal.ts"
+import type { Execution, OrderReport, PrivateEvent, SubmitError } from "../venues/broker.ts"
+import type { Recorded } from "./journal.ts"
+import { type ActorName, actorName, type ReplyTo } from "./runtime/mod.ts"
+
+export type ReconcilerMessage =
+  | { readonly _tag: "PrivateEvent"; readonly event: PrivateEvent }
+  | { readonly _tag: "Undecoded"; readonly frame: string; readonly reason: string }
+  | { readonly _tag: "Reconcile" }
+  | Recorded
+
+export type ExecutorMessage =
+  | { readonly _tag: "Execute"; readonly order: Approved }
+  | {
+    readonly _tag: "Answered"
+    readonly clientOrderId: string
+    readonly answer: { readonly venueOrderId: string } | SubmitError
+  }
+  | { readonly _tag: "Reported"; readonly report: OrderReport }
+  | { readonly _tag: "Executed"; readonly execution: Execution; readonly report: OrderReport }
+  | { readonly _tag: "Cancel"; readonly clientOrderId: string; readonly by: string }
+  /** What a reconciliation has found; answered with the number of fills that were new. */
+  | {
+    readonly _tag: "Absorb"
+    readonly executions: ReadonlyArray<Execution>
+    readonly reports: ReadonlyArray<OrderReport>
+    /** Orders that the venue says it never had. */
+    readonly missing: ReadonlyArray<string>
+    readonly reply: ReplyTo<number> | undefined
+  }
+  | { readonly _tag: "CheckAges" }
+  | Recorded
+
+export type RiskMessage =
+  | { readonly _tag: "Proof"; readonly fresh: Fresh }
+  | { readonly _tag: "Marked"; readonly mark: Mark }
+  | { readonly _tag: "Valued"; readonly equity: Equity }
+  | {
+    readonly _tag: "Signalled"
+    readonly runner: string
+    readonly signal: Signal
+    readonly notional: Decimal
+  }
+  /** An operator's order to get out; answered with what was decided. */
+  | {
+    readonly _tag: "Close"
+    readonly instrument: InstrumentId
+    readonly reason: string
+    readonly reply: ReplyTo<{ readonly approved: boolean; readonly text: string }>
+  }
+  | Recorded
+
+export type PortfolioMessage =
+  | { readonly _tag: "Marked"; readonly mark: Mark }
+  | { readonly _tag: "Value" }
+  | Recorded
+
+export type RunnerMessage =
+  | Bar
+  /** Bars may be missing: history has to be read again. */
+  | { readonly _tag: "Gap"; readonly instrument: InstrumentId }
+  | Recorded
+
+export type OperatorMessage =
+  | {
+    readonly _tag: "Submit"
+    readonly command: Command
+    readonly reply: ReplyTo<CommandReceipt>
+  }
+  | Recorded
+
+export type MonitorMessage =
+  | { readonly _tag: "Marked"; readonly mark: Mark }
+  | { readonly _tag: "FeedChanged"; readonly feed: FeedView }
+  | { readonly _tag: "RunnerChanged"; readonly runner: StrategyView }
+  | { readonly _tag: "LinkChanged"; readonly link: PrivateLink }
+  | { readonly _tag: "Valued"; readonly venue: string; readonly equity: Equity }
+  | { readonly _tag: "Tick" }
+  | Recorded
+
+/** State of a venue's private stream. */
+export interface PrivateLink {
+  readonly venue: string
+  readonly status: "connecting" | "streaming" | "reconnecting" | "down"
+  readonly lastEventAt: number | undefined
+  readonly cause: string | undefined
+  readonly clockOffsetMs: number | undefined
+}
+
+export const reconcilerOf = (venue: string): ActorName<ReconcilerMessage> =>
+  actorName(`reconciler:${venue}`)
+export const executorOf = (venue: string): ActorName<ExecutorMessage> =>
+  actorName(`executor:${venue}`)
+export const riskManagerOf = (venue: string): ActorName<RiskMessage> =>
+  actorName(`risk_manager:${venue}`)
+export const portfolioKeeperOf = (venue: string): ActorName<PortfolioMessage> =>
+  actorName(`portfolio_keeper:${venue}`)
+/** Names cannot hold a stroke, instruments do: `runner:rsi_momentum:BTC-USDT.BINANCE`. */
+export const runnerOf = (assignmentId: string): ActorName<RunnerMessage> =>
+  actorName(`runner:${assignmentId.replaceAll("/", "-")}`)
+export const Operator: ActorName<OperatorMessage> = actorName("operator")
+export const Monitor: ActorName<MonitorMessage> = actorName("monitor")

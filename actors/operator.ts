@@ -1,0 +1,409 @@
+/**
+ * Carries out what a person asks for.
+ *
+ * A command is refused at once or journaled and then acted on; what happens to it is journaled too,
+ * step by step, and "flat" is said only when the venue has said it. Nothing here depends on whoever
+ * asked still being there.
+ */
+import { Effect } from "effect"
+import { type Books, openOrders } from "../domain/books.ts"
+import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
+import { add, formatDecimal, isPositive, isZero, subtract, zero } from "../domain/decimal.ts"
+import type { Event } from "../domain/event.ts"
+import { type Instrument, type InstrumentId, tradableQuantity } from "../domain/instrument.ts"
+import { isOpen } from "../domain/order.ts"
+import { type Assignment, assignmentId } from "../domain/strategy.ts"
+import type { Broker } from "../venues/broker.ts"
+import { follow, keepUp, record } from "./journal.ts"
+import { executorOf, Operator, type OperatorMessage, riskManagerOf } from "./names.ts"
+import { type ActorContext, type ActorSystem, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
+
+export interface OperatorOptions {
+  readonly instruments: ReadonlyArray<Instrument>
+  readonly brokers: ReadonlyArray<Broker>
+  readonly system: () => ActorSystem | undefined
+  /** Checks strategy and parameters; fails with a sentence for people. */
+  readonly checkStrategy: (
+    strategy: string,
+    instrument: InstrumentId,
+    params: unknown,
+  ) => Effect.Effect<void, { readonly message: string }>
+  /** Crashing an actor on purpose is for the simulated venue only. */
+  readonly mayCrash: boolean
+  readonly mailboxMax: number
+  /** How long the venue may take over cancelling, and over closing, in one round of a flatten. */
+  readonly confirmTimeoutMs: number
+  readonly lookEveryMs: number
+}
+
+interface State {
+  readonly books: Books
+}
+
+type Context = ActorContext<OperatorMessage>
+type Tone = "plain" | "confirmed" | "warning" | "error"
+
+/** A position that moved while it was closed is closed again; more rounds than this is a person's case. */
+const ROUNDS = 3
+const REPLY_TIMEOUT_MS = 10_000
+
+export function operator(options: OperatorOptions) {
+  return behavior<State, OperatorMessage>({
+    name: Operator.id,
+    restart: "permanent",
+    mailbox: { capacity: options.mailboxMax, overflow: "reject" },
+    init: Effect.fn("Operator.init")(function* (actor: Context) {
+      const books = yield* follow(actor)
+      // Begun by an incarnation that has ended: say so, instead of leaving it open for ever.
+      const orphans = [...books.commands.values()].filter(({ final }) => !final)
+      yield* record(
+        actor,
+        books,
+        orphans.map(({ command }) =>
+          step(command.commandId, "interrupted by a restart: see the positions", "warning", true)
+        ),
+      )
+      return { books }
+    }),
+    receive: (state, message, actor) => {
+      switch (message._tag) {
+        case "Recorded":
+          keepUp(state.books, message.records)
+          return state
+        case "Submit":
+          return submit(state, message.command, message.reply, options, actor)
+      }
+    },
+  })
+}
+
+const submit = Effect.fnUntraced(function* (
+  state: State,
+  command: Command,
+  reply: ReplyTo<CommandReceipt>,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { books } = state
+  const { commandId } = command
+  const known = books.commands.get(commandId)
+  if (known !== undefined) {
+    reply.succeed({ commandId, seq: known.seq })
+    return state
+  }
+  const refusal = yield* refusalOf(command, books, options)
+  if (refusal !== undefined) {
+    reply.fail(refusal)
+    return state
+  }
+  yield* record(actor, books, [{ _tag: "CommandReceived", command }])
+  reply.succeed({ commandId, seq: books.commands.get(commandId)?.seq ?? books.seq })
+  actor.fork(
+    carryOut(command, state, options, actor).pipe(
+      Effect.catch((error) =>
+        record(actor, books, [step(commandId, `failed: ${error.message}`, "error", true)])
+      ),
+    ),
+  )
+  return state
+})
+
+function step(commandId: string, text: string, tone: Tone, final = false): Event {
+  return { _tag: "CommandProgressed", commandId, text, tone, final }
+}
+
+const refusalOf = Effect.fnUntraced(function* (
+  { type, scope, strategy, params, control }: Command,
+  books: Books,
+  options: OperatorOptions,
+) {
+  const refused = (status: 404 | 409 | 422, message: string) =>
+    new CommandRefused({ status, message })
+  const id = scope.id ?? ""
+  switch (type) {
+    case "pause":
+    case "resume":
+      return scope.kind === "all" || options.instruments.some((each) => each.id === id)
+        ? undefined
+        : refused(422, `${type} takes the scope all, or an instrument`)
+    case "flatten":
+      return undefined
+    case "close_position": {
+      const position = books.positions.get(id)
+      return position === undefined || isZero(position.quantity)
+        ? refused(404, `there is no position in ${id}`)
+        : undefined
+    }
+    case "override_position":
+      if (control === undefined) return refused(422, "control must be auto or hold")
+      return options.instruments.some((each) => each.id === id)
+        ? undefined
+        : refused(404, `there is no instrument ${id}`)
+    case "cancel_order": {
+      const order = books.orders.get(id)
+      if (order === undefined) return refused(404, `there is no order ${id}`)
+      return isOpen(order) ? undefined : refused(409, `order ${id} is ${order.status}`)
+    }
+    case "swap_strategy": {
+      const before = books.assignments.get(id)
+      if (before === undefined) return refused(404, `there is no strategy ${id}`)
+      if (strategy === undefined) return refused(422, "swap_strategy needs a strategy")
+      const next = assignmentId(strategy, before.instrument)
+      if (next !== id && books.assignments.has(next)) return refused(409, `${next} runs already`)
+      return yield* options.checkStrategy(strategy, before.instrument, params ?? {}).pipe(
+        Effect.as(undefined),
+        Effect.catch((error) => Effect.succeed(refused(422, error.message))),
+      )
+    }
+    case "restart_actor":
+      return undefined
+    case "crash_actor":
+      return options.mayCrash
+        ? undefined
+        : refused(409, "actors are crashed on purpose in sim mode only")
+  }
+})
+
+const carryOut = Effect.fnUntraced(function* (
+  command: Command,
+  state: State,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { commandId, scope, type } = command
+  const { books } = state
+  const id = scope.id ?? ""
+  const done = (events: ReadonlyArray<Event>, text: string, tone: Tone = "confirmed") =>
+    record(actor, books, [...events, step(commandId, text, tone, true)])
+  switch (type) {
+    case "pause":
+      return yield* scope.kind === "all"
+        ? done(
+          [halt(`paused by the operator${command.note ? `: ${command.note}` : ""}`)],
+          "Paused.",
+        )
+        : done([{
+          _tag: "PositionControlChanged",
+          instrument: id,
+          control: "hold",
+          by: "operator",
+        }], `${id} is paused.`)
+    case "resume":
+      return yield* scope.kind === "all"
+        ? done(
+          [{ _tag: "TradingStateChanged", state: "active", reason: "", by: "operator" }],
+          "Trading.",
+        )
+        : done([{
+          _tag: "PositionControlChanged",
+          instrument: id,
+          control: "auto",
+          by: "operator",
+        }], `${id} trades again.`)
+    case "override_position": {
+      const control = command.control ?? "hold"
+      return yield* done(
+        [{ _tag: "PositionControlChanged", instrument: id, control, by: "operator" }],
+        `${id}: ${control}.`,
+      )
+    }
+    case "cancel_order":
+      return yield* cancelOrder(command, state, options, actor)
+    case "close_position":
+      return yield* closeAll(command, state, [id], options, actor)
+    case "flatten":
+      yield* record(actor, books, [
+        halt("flattened by the operator"),
+        step(commandId, "Trading is halted.", "plain"),
+      ])
+      return yield* closeAll(
+        command,
+        state,
+        options.instruments.map((each) => each.id),
+        options,
+        actor,
+      )
+    case "swap_strategy":
+      return yield* swap(command, state, actor)
+    case "restart_actor": {
+      const system = options.system()
+      if (system === undefined) return yield* done([], "The tree is not up yet.", "error")
+      yield* system.restartChild(id)
+      return yield* done([], `${id} restarted.`)
+    }
+    case "crash_actor": {
+      const crashed = options.system()?.crash(id, "crashed on purpose by the operator") ?? false
+      return yield* crashed ? done([], `${id} crashed.`) : done([], `${id} does not run.`, "error")
+    }
+  }
+})
+
+function halt(reason: string): Event {
+  return { _tag: "TradingStateChanged", state: "halted", reason, by: "operator" }
+}
+
+const swap = Effect.fnUntraced(function* (command: Command, { books }: State, actor: Context) {
+  const from = command.scope.id ?? ""
+  const before = books.assignments.get(from)
+  if (before === undefined || command.strategy === undefined) return
+  const to: Assignment = {
+    ...before,
+    id: assignmentId(command.strategy, before.instrument),
+    strategy: command.strategy,
+    params: command.params ?? {},
+  }
+  yield* record(actor, books, [
+    { _tag: "StrategySwapped", from, to, by: "operator" },
+    step(command.commandId, `${to.id} takes over from ${from}.`, "confirmed", true),
+  ])
+})
+
+const cancelOrder = Effect.fnUntraced(function* (
+  command: Command,
+  state: State,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { books } = state
+  const { commandId } = command
+  const id = command.scope.id ?? ""
+  const order = books.orders.get(id)
+  if (order === undefined) return
+  actor.ref(executorOf(order.venue)).signal({ _tag: "Cancel", clientOrderId: id, by: "operator" })
+  const isDone = () => {
+    const now = books.orders.get(id)
+    return now === undefined || !isOpen(now)
+  }
+  const confirmed = yield* waitUntil(isDone, options)
+  const status = books.orders.get(id)?.status ?? "unknown"
+  yield* record(actor, books, [
+    confirmed
+      ? step(commandId, `The venue confirms: ${id} is ${status}.`, "confirmed", true)
+      : step(commandId, `No confirmation yet: ${id} is ${status}.`, "warning", true),
+  ])
+})
+
+/** Looks at the books until they say so, or until the time is up. */
+const waitUntil = Effect.fnUntraced(function* (
+  isTrue: () => boolean,
+  { confirmTimeoutMs, lookEveryMs }: OperatorOptions,
+) {
+  for (let waited = 0; waited <= confirmTimeoutMs; waited += lookEveryMs) {
+    if (isTrue()) return true
+    yield* Effect.sleep(lookEveryMs)
+  }
+  return isTrue()
+})
+
+/**
+ * Cancel, confirm, close, confirm: in rounds, because a fill may be on its way while we look. The
+ * last word is the venue's own balances.
+ */
+const closeAll = Effect.fnUntraced(function* (
+  { commandId, type }: Command,
+  state: State,
+  ids: ReadonlyArray<InstrumentId>,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { books } = state
+  const say = (text: string, tone: Tone, final = false) =>
+    record(actor, books, [step(commandId, text, tone, final)])
+  const instruments = options.instruments.filter(({ id }) => ids.includes(id))
+  for (let round = 1; round <= ROUNDS; round++) {
+    yield* cancelOpen(state, ids, say, options, actor)
+    for (const instrument of instruments) {
+      if (isZero(sellable(books, instrument))) continue
+      yield* closeOne(state, instrument, type, say, options, actor)
+    }
+    const left = yield* heldAtVenue(state, instruments, options)
+    if (left.length === 0) {
+      const what = ids.length === 1 ? `${ids[0]} is flat` : "Flat"
+      return yield* say(`${what}: confirmed by the venue.`, "confirmed", true)
+    }
+    if (round === ROUNDS) {
+      return yield* say(`NOT flat: ${left.join(", ")}. Look at the positions.`, "error", true)
+    }
+    yield* say(`Still held: ${left.join(", ")}.`, "warning")
+  }
+})
+
+type Say = (text: string, tone: Tone, final?: boolean) => Effect.Effect<unknown, Error>
+
+const cancelOpen = Effect.fnUntraced(function* (
+  { books }: State,
+  ids: ReadonlyArray<InstrumentId>,
+  say: Say,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const open = () => openOrders(books).filter((order) => ids.includes(order.instrument))
+  const orders = open()
+  if (orders.length === 0) return
+  for (const { clientOrderId, venue } of orders) {
+    actor.ref(executorOf(venue)).signal({ _tag: "Cancel", clientOrderId, by: "operator" })
+  }
+  yield* say(`Cancelling ${orders.length} open orders.`, "plain")
+  const confirmed = yield* waitUntil(() => open().length === 0, options)
+  yield* confirmed
+    ? say(`The venue confirms: no order is open.`, "confirmed")
+    : say(`${open().length} orders are not confirmed as cancelled.`, "warning")
+})
+
+const closeOne = Effect.fnUntraced(function* (
+  { books }: State,
+  instrument: Instrument,
+  type: string,
+  say: Say,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { id, venue } = instrument
+  const quantity = formatDecimal(sellable(books, instrument))
+  const decision = yield* ask(
+    actor.ref(riskManagerOf(venue)),
+    (reply: ReplyTo<{ readonly approved: boolean; readonly text: string }>) =>
+      ({ _tag: "Close", instrument: id, reason: `${type} by the operator`, reply }) as const,
+    { timeoutMs: REPLY_TIMEOUT_MS },
+  )
+  if (!decision.approved) return yield* say(`${id} cannot be closed: ${decision.text}`, "error")
+  yield* say(`Closing ${quantity} ${id} at market.`, "plain")
+  const confirmed = yield* waitUntil(() => isZero(sellable(books, instrument)), options)
+  const fill = books.fills.findLast((each) => each.instrument === id)
+  const at = fill === undefined ? "" : ` at ${formatDecimal(fill.price)}`
+  yield* confirmed
+    ? say(`The venue confirms: ${id} closed${at}.`, "confirmed")
+    : say(`${id} is not confirmed as closed yet.`, "warning")
+})
+
+function sellable(books: Books, instrument: Instrument) {
+  const position = books.positions.get(instrument.id)
+  return tradableQuantity(instrument, position?.quantity ?? zero, lastPaid(books, instrument))
+}
+
+/** Near enough to tell a position from dust: every position began with a fill. */
+function lastPaid(books: Books, { id }: Instrument) {
+  return books.fills.findLast((each) => each.instrument === id)?.price
+}
+
+/** What the venue itself says is still held of ours, dust aside; as `0.4 BTC`. */
+const heldAtVenue = Effect.fnUntraced(function* (
+  { books }: State,
+  instruments: ReadonlyArray<Instrument>,
+  { brokers }: OperatorOptions,
+) {
+  const held: Array<string> = []
+  for (const broker of brokers) {
+    const balances = yield* broker.balances
+    const account = books.accounts.get(broker.venue)
+    for (const instrument of instruments.filter(({ venue }) => venue === broker.venue)) {
+      const balance = balances.find(({ asset }) => asset === instrument.base)
+      const total = balance === undefined ? zero : add(balance.free, balance.locked)
+      // What the account held before Keel ever saw it is not ours to sell.
+      const ours = subtract(total, account?.opening.get(instrument.base) ?? zero)
+      const quantity = tradableQuantity(instrument, ours, lastPaid(books, instrument))
+      if (isPositive(quantity)) held.push(`${formatDecimal(quantity)} ${instrument.base}`)
+    }
+  }
+  return held
+})

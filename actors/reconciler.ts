@@ -1,0 +1,294 @@
+/**
+ * Keeps an account's private stream alive and our books equal to the venue's.
+ *
+ * A stream can be lost and so can a single message on a healthy one; both are cured the same way:
+ * ask for everything, hand it to the executor, compare. That happens at the start, after every
+ * reconnection and periodically, and until it has succeeded nothing may be opened. "The venue says
+ * nothing", "the venue says there is nothing" and "the venue does not answer" stay three things.
+ */
+import { Effect, Option, Random } from "effect"
+import { backoffMs, type BackoffPolicy } from "../domain/backoff.ts"
+import { type Books, expectedBalance, openOrders } from "../domain/books.ts"
+import { add, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
+import type { Event } from "../domain/event.ts"
+import type { Instrument } from "../domain/instrument.ts"
+import type { Balance, Broker, Execution, OrderReport } from "../venues/broker.ts"
+import type { VenueError } from "../venues/market_data.ts"
+import { follow, keepUp, record } from "./journal.ts"
+import {
+  executorOf,
+  Monitor,
+  type PrivateLink,
+  type ReconcilerMessage,
+  reconcilerOf,
+} from "./names.ts"
+import { type ActorContext, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
+
+export interface ReconcilerOptions {
+  readonly broker: Broker
+  readonly instruments: ReadonlyArray<Instrument>
+  readonly backoff: BackoffPolicy
+  readonly mailboxMax: number
+  readonly everyMs: number
+  /** Waited before a failed reconciliation is tried again. */
+  readonly retryMs: number
+  readonly timeoutMs: number
+}
+
+interface State {
+  readonly books: Books
+  running: boolean
+  link: PrivateLink
+}
+
+type Context = ActorContext<ReconcilerMessage>
+
+/** Fills are asked for from a little before the last one we know. */
+const OVERLAP_MS = 60_000
+/** Comparisons before a difference is believed: a fill may be on its way. */
+const COMPARISONS = 3
+const COMPARE_AGAIN_MS = 500
+
+export function reconciler(options: ReconcilerOptions) {
+  const { broker } = options
+  return behavior<State, ReconcilerMessage>({
+    name: reconcilerOf(broker.venue).id,
+    restart: "permanent",
+    // Private events are never dropped by us; should they ever pile up, the restart reconciles.
+    mailbox: { capacity: options.mailboxMax, overflow: "reject" },
+    init: Effect.fn("Reconciler.init")(function* (actor: Context) {
+      const books = yield* follow(actor)
+      const state: State = { books, running: false, link: connecting(broker.venue) }
+      actor.fork(keepConnected(state, options, actor))
+      actor.every(options.everyMs, { _tag: "Reconcile" })
+      return state
+    }),
+    receive: (state, message, actor) => {
+      switch (message._tag) {
+        case "Recorded":
+          keepUp(state.books, message.records)
+          return state
+        case "PrivateEvent":
+          return privateEvent(state, message.event, broker.venue, actor)
+        case "Undecoded":
+          return Effect.as(
+            Effect.logWarning(`${broker.venue} private stream: ${message.reason}`),
+            state,
+          )
+        case "Reconcile":
+          begin(state, options, actor)
+          return state
+      }
+    },
+  })
+}
+
+function connecting(venue: string): PrivateLink {
+  return {
+    venue,
+    status: "connecting",
+    lastEventAt: undefined,
+    cause: undefined,
+    clockOffsetMs: undefined,
+  }
+}
+
+function privateEvent(
+  state: State,
+  event: Extract<ReconcilerMessage, { _tag: "PrivateEvent" }>["event"],
+  venue: string,
+  actor: Context,
+): State {
+  show(state, { lastEventAt: actor.now() }, actor)
+  switch (event._tag) {
+    case "StreamUp":
+      show(state, { status: "streaming", cause: undefined }, actor)
+      actor.self.signal({ _tag: "Reconcile" })
+      return state
+    case "Report":
+      actor.ref(executorOf(venue)).signal({ _tag: "Reported", report: event.report })
+      return state
+    case "Executed":
+      actor.ref(executorOf(venue)).signal(event)
+      return state
+    case "Balances":
+      return state
+  }
+}
+
+function show(state: State, change: Partial<PrivateLink>, actor: Context) {
+  state.link = { ...state.link, ...change }
+  actor.ref(Monitor).send({ _tag: "LinkChanged", link: state.link })
+}
+
+/** Lives as long as this incarnation: connect, lose, wait, connect. */
+const keepConnected = Effect.fnUntraced(function* (
+  state: State,
+  { broker, backoff }: ReconcilerOptions,
+  actor: Context,
+) {
+  const { venue } = broker
+  let attempt = 0
+  while (true) {
+    const error = yield* Effect.flip(broker.stream({
+      event: (event) => {
+        // The subscription stands, not the handshake: a venue over its limit accepts connections
+        // only to close them.
+        attempt = 0
+        const accepted = actor.self.send({ _tag: "PrivateEvent", event })
+        if (!accepted) throw new Error("private events pile up")
+      },
+      undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
+    }))
+    attempt += 1
+    show(state, { status: "reconnecting", cause: error.message }, actor)
+    if (state.books.accounts.get(venue)?.ready) {
+      yield* record(actor, state.books, [{ _tag: "AccountLost", venue, cause: error.message }])
+    }
+    yield* Effect.logWarning(`${error.message} attempt=${attempt}`)
+    yield* Effect.sleep(waitMs(error, backoff, attempt, yield* Random.next))
+  }
+})
+
+function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, random: number): number {
+  if (error.reason._tag === "Throttled") return error.reason.retryAfterMs
+  // Asking again cannot help, but a key may be repaired at the venue: seldom, and for ever.
+  if (error.reason._tag === "Forbidden") return policy.capMs
+  return backoffMs(policy, attempt, random)
+}
+
+function begin(state: State, options: ReconcilerOptions, actor: Context) {
+  if (state.running) return
+  state.running = true
+  actor.fork(
+    reconcile(state, options, actor).pipe(
+      Effect.catch((error) =>
+        Effect.sync(() => {
+          show(state, { cause: error.message }, actor)
+          actor.sendAfter(options.retryMs, { _tag: "Reconcile" })
+        })
+      ),
+      Effect.ensuring(Effect.sync(() => void (state.running = false))),
+    ),
+  )
+}
+
+const reconcile = Effect.fnUntraced(function* (
+  state: State,
+  options: ReconcilerOptions,
+  actor: Context,
+) {
+  const { broker, instruments } = options
+  const { venue } = broker
+  const { books } = state
+  // Without the private stream what we read now would be old as soon as we have it.
+  if (state.link.status !== "streaming") return
+  const { clockOffsetMs } = yield* broker.connect
+  show(state, { clockOffsetMs }, actor)
+  if (!books.accounts.has(venue)) {
+    const balances = yield* broker.balances
+    yield* record(actor, books, [opened(broker, balances)])
+  }
+  const since = lastKnownFill(books, venue) - OVERLAP_MS
+  const atVenue = yield* broker.openOrders
+  const reports: Array<OrderReport> = [...atVenue]
+  const missing: Array<string> = []
+  const known = new Set(atVenue.map(({ clientOrderId }) => clientOrderId))
+  for (const order of openOrders(books)) {
+    if (order.venue !== venue || known.has(order.clientOrderId)) continue
+    const report = yield* broker.order(order.instrument, order.clientOrderId)
+    if (Option.isSome(report)) reports.push(report.value)
+    else missing.push(order.clientOrderId)
+  }
+  const executions: Array<Execution> = []
+  for (const { id } of instruments) {
+    if (hasTraded(books, id)) executions.push(...yield* broker.executions(id, since))
+  }
+  const fillsFound = yield* ask(
+    actor.ref(executorOf(venue)),
+    (reply: ReplyTo<number>) => ({ _tag: "Absorb", executions, reports, missing, reply }) as const,
+    { timeoutMs: options.timeoutMs },
+  )
+  const foreign = atVenue
+    .filter(({ clientOrderId }) => !books.orders.has(clientOrderId))
+    .map(({ clientOrderId, instrument }) =>
+      `an open order that is not ours: ${clientOrderId} ${instrument}`
+    )
+  const differences = [...foreign, ...yield* compare(state, options)]
+  const before = books.accounts.get(venue)
+  // Told once, not twice a minute: agreement, fills that had been missed, and each new difference.
+  const isNews = fillsFound > 0 || before?.differences.join() !== differences.join() ||
+    (!before.ready && differences.length === 0)
+  if (isNews && state.link.status === "streaming") {
+    yield* record(actor, books, [{
+      _tag: "AccountReconciled",
+      venue,
+      ordersOpen: atVenue.length,
+      fillsFound,
+      differences,
+    }])
+  }
+})
+
+function opened(broker: Broker, balances: ReadonlyArray<Balance>): Event {
+  return {
+    _tag: "AccountOpened",
+    venue: broker.venue,
+    quoteAsset: broker.quoteAsset,
+    balances: balances.map(({ asset, free, locked }) => ({ asset, quantity: add(free, locked) })),
+  }
+}
+
+function lastKnownFill(books: Books, venue: string): number {
+  const open = openOrders(books).filter((order) => order.venue === venue)
+  const oldestOpen = Math.min(...open.map((order) => order.submittedAt), books.time)
+  const last = books.fills.at(-1)?.time ?? 0
+  return Math.max(OVERLAP_MS, Math.min(oldestOpen, last || oldestOpen))
+}
+
+function hasTraded(books: Books, instrument: string): boolean {
+  return [...books.orders.values()].some((order) => order.instrument === instrument)
+}
+
+/**
+ * Balances against what our fills explain. While an order is open, or as long as a second look
+ * helps, a difference says nothing: the two sides were read at different moments.
+ */
+const compare = Effect.fnUntraced(function* (
+  state: State,
+  { broker, instruments }: ReconcilerOptions,
+) {
+  const { books } = state
+  const assets = new Set([broker.quoteAsset, ...instruments.map(({ base }) => base)])
+  let differences: ReadonlyArray<string> = []
+  for (let round = 1; round <= COMPARISONS; round++) {
+    if (round > 1) yield* Effect.sleep(COMPARE_AGAIN_MS)
+    const before = books.seq
+    const balances = yield* broker.balances
+    const inMotion = books.seq !== before || openOrders(books).length > 0
+    differences = differencesOf(books, broker.venue, assets, balances)
+    if (differences.length === 0) return []
+    if (inMotion) differences = []
+  }
+  return differences
+})
+
+function differencesOf(
+  books: Books,
+  venue: string,
+  assets: ReadonlySet<string>,
+  balances: ReadonlyArray<Balance>,
+): ReadonlyArray<string> {
+  const account = books.accounts.get(venue)
+  if (account === undefined) return []
+  return [...assets].flatMap((asset) => {
+    const balance = balances.find((each) => each.asset === asset)
+    const actual = balance === undefined ? zero : add(balance.free, balance.locked)
+    const expected = expectedBalance(account, asset)
+    return isEqual(actual, expected) ? [] : [
+      `${asset}: the venue holds ${formatDecimal(actual)}, our books say ${
+        formatDecimal(expected)
+      }`,
+    ]
+  })
+}

@@ -1,0 +1,214 @@
+/**
+ * Decides what may be sent.
+ *
+ * It holds the newest proof of freshness for every instrument and asks `domain/risk.ts`; a denial
+ * is written down with its numbers, an approval goes to the executor. What it has approved counts
+ * as exposure until the books show it.
+ */
+import { Effect } from "effect"
+import type { Books } from "../domain/books.ts"
+import { type Decimal, multiply } from "../domain/decimal.ts"
+import type { Equity } from "../domain/equity.ts"
+import type { EventOf, JournalRecord } from "../domain/event.ts"
+import type { Fresh } from "../domain/freshness.ts"
+import type { Instrument, InstrumentId } from "../domain/instrument.ts"
+import {
+  type Approved,
+  approveOpening,
+  approveReducing,
+  type Denied,
+  type RiskContext,
+  type RiskLimits,
+} from "../domain/risk.ts"
+import { follow, keepUp, record } from "./journal.ts"
+import { executorOf, riskManagerOf, type RiskMessage } from "./names.ts"
+import { type ActorContext, behavior } from "./runtime/mod.ts"
+
+export interface RiskManagerOptions {
+  readonly venue: string
+  readonly instruments: ReadonlyArray<Instrument>
+  readonly limits: RiskLimits
+  readonly mailboxMax: number
+  /** After which an approval that never reached the books is forgotten. */
+  readonly pendingForMs: number
+}
+
+interface State {
+  readonly books: Books
+  readonly instruments: ReadonlyMap<InstrumentId, Instrument>
+  readonly proofs: Map<InstrumentId, Fresh>
+  readonly marks: Map<InstrumentId, Decimal>
+  readonly pending: Map<InstrumentId, { readonly notional: Decimal; readonly at: number }>
+  readonly approvedAt: Array<number>
+  equity: Equity | undefined
+}
+
+type Context = ActorContext<RiskMessage>
+const MINUTE_MS = 60_000
+
+export function riskManager(options: RiskManagerOptions) {
+  return behavior<State, RiskMessage>({
+    name: riskManagerOf(options.venue).id,
+    restart: "permanent",
+    mailbox: {
+      capacity: options.mailboxMax,
+      overflow: "conflate",
+      // Of prices only the newest is true; signals and records are each worth their place.
+      key: (message) => conflationKey(message),
+    },
+    init: Effect.fn("RiskManager.init")(function* (actor: Context) {
+      return {
+        books: yield* follow(actor),
+        instruments: new Map(options.instruments.map((each) => [each.id, each])),
+        proofs: new Map<InstrumentId, Fresh>(),
+        marks: new Map<InstrumentId, Decimal>(),
+        pending: new Map(),
+        approvedAt: [],
+        equity: undefined,
+      }
+    }),
+    receive: (state, message, actor) => {
+      switch (message._tag) {
+        case "Proof":
+          state.proofs.set(message.fresh.instrument, message.fresh)
+          state.marks.set(message.fresh.instrument, message.fresh.bid)
+          return state
+        case "Marked":
+          state.marks.set(message.mark.instrument, message.mark.bid)
+          return state
+        case "Valued":
+          state.equity = message.equity
+          return state
+        case "Recorded":
+          for (const each of keepUp(state.books, message.records)) settle(state, each)
+          return state
+        case "Signalled":
+          return signalled(state, message, options, actor)
+        case "Close":
+          return close(state, message, options, actor)
+      }
+    },
+  })
+}
+
+function conflationKey(message: RiskMessage): unknown {
+  switch (message._tag) {
+    case "Proof":
+      return `proof ${message.fresh.instrument}`
+    case "Marked":
+      return `mark ${message.mark.instrument}`
+    case "Valued":
+      return "valued"
+    case "Recorded":
+    case "Signalled":
+    case "Close":
+      return undefined
+  }
+}
+
+/** An approval is no longer pending once the books show the order or its refusal. */
+function settle(state: State, { event }: JournalRecord) {
+  if (event._tag === "OrderSubmitted" || event._tag === "OrderDenied") {
+    state.pending.delete(event.instrument)
+  }
+}
+
+function contextOf(
+  state: State,
+  instrument: Instrument,
+  options: RiskManagerOptions,
+  now: number,
+): RiskContext {
+  while (state.approvedAt.length > 0 && state.approvedAt[0]! <= now - MINUTE_MS) {
+    state.approvedAt.shift()
+  }
+  for (const [id, { at }] of state.pending) {
+    if (at <= now - options.pendingForMs) state.pending.delete(id)
+  }
+  return {
+    books: state.books,
+    limits: options.limits,
+    instrument,
+    marks: state.marks,
+    equity: state.equity?.total,
+    equityAtDayStart: state.books.curves.get(options.venue)?.dayStart,
+    ordersLastMinute: state.approvedAt.length,
+    pending: new Map([...state.pending].map(([id, { notional }]) => [id, notional])),
+    now,
+  }
+}
+
+const signalled = Effect.fnUntraced(function* (
+  state: State,
+  { runner, signal, notional }: Extract<RiskMessage, { _tag: "Signalled" }>,
+  options: RiskManagerOptions,
+  actor: Context,
+) {
+  const instrument = state.instruments.get(signal.instrument)
+  if (instrument === undefined) return state
+  const context = contextOf(state, instrument, options, actor.now())
+  const wish = { origin: runner, reason: signal.reason }
+  const decision = signal.intent === "enter"
+    ? approveOpening(context, { ...wish, notional }, state.proofs.get(signal.instrument))
+    : approveReducing(context, { ...wish, quantity: undefined, byOperator: false })
+  if (decision._tag === "Denied") {
+    const side = signal.intent === "enter" ? "buy" : "sell"
+    yield* record(actor, state.books, [denial(decision, runner, instrument.id, side)])
+    return state
+  }
+  send(state, decision, actor)
+  return state
+})
+
+const close = Effect.fnUntraced(function* (
+  state: State,
+  { instrument: id, reason, reply }: Extract<RiskMessage, { _tag: "Close" }>,
+  options: RiskManagerOptions,
+  actor: Context,
+) {
+  const instrument = state.instruments.get(id)
+  if (instrument === undefined) {
+    reply.succeed({ approved: false, text: `no such instrument: ${id}` })
+    return state
+  }
+  const decision = approveReducing(contextOf(state, instrument, options, actor.now()), {
+    origin: "operator",
+    reason,
+    quantity: undefined,
+    byOperator: true,
+  })
+  if (decision._tag === "Denied") {
+    const event = denial(decision, "operator", id, "sell")
+    yield* record(actor, state.books, [event])
+    reply.succeed({ approved: false, text: `${decision.code} ${decision.detail}` })
+    return state
+  }
+  const sent = send(state, decision, actor)
+  reply.succeed(
+    sent
+      ? { approved: true, text: `${decision.side} ${id} at market` }
+      : { approved: false, text: "the executor takes no orders now" },
+  )
+  return state
+})
+
+function denial(
+  { code, detail }: Denied,
+  origin: string,
+  instrument: InstrumentId,
+  side: "buy" | "sell",
+): EventOf<"OrderDenied"> {
+  return { _tag: "OrderDenied", origin, instrument, side, code, detail }
+}
+
+function send(state: State, order: Approved, actor: Context): boolean {
+  const { id, venue } = order.instrument
+  const accepted = actor.ref(executorOf(venue)).send({ _tag: "Execute", order })
+  if (!accepted) return false
+  state.approvedAt.push(actor.now())
+  if (order.purpose === "open") {
+    const notional = multiply(order.quantity, order.fresh.ask)
+    state.pending.set(id, { notional, at: actor.now() })
+  }
+  return true
+}

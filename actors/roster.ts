@@ -1,0 +1,108 @@
+/**
+ * Makes the strategies that run the strategies that are assigned.
+ *
+ * The assignments are in the journal; the runners are children of a supervisor. Whenever the two
+ * differ, runners are started and stopped until they do not, so swapping a strategy touches neither
+ * feed nor execution.
+ */
+import { Effect } from "effect"
+import type { Books } from "../domain/books.ts"
+import type { Event } from "../domain/event.ts"
+import type { Assignment } from "../domain/strategy.ts"
+import { follow, keepUp, record, type Recorded } from "./journal.ts"
+import { runnerOf } from "./names.ts"
+import {
+  type ActorContext,
+  type ActorName,
+  actorName,
+  type ActorSystem,
+  type Behavior,
+  behavior,
+} from "./runtime/mod.ts"
+
+export interface RosterOptions {
+  /** Of the supervisor that runs them. */
+  readonly supervisorPath: string
+  /** Undefined until the whole tree has been started. */
+  readonly system: () => ActorSystem | undefined
+  readonly runner: (assignment: Assignment) => Behavior<never>
+  /** What the configuration wants at the start; later changes are the operator's and stay. */
+  readonly configured: ReadonlyArray<Assignment>
+  readonly mailboxMax: number
+}
+
+export type RosterMessage = Recorded | { readonly _tag: "Arrange" }
+export const Roster: ActorName<RosterMessage> = actorName("roster")
+
+interface State {
+  readonly books: Books
+  /** Assignment of every runner that was started, by its id. */
+  readonly running: Map<string, Assignment>
+}
+
+/** Until the tree stands. */
+const ARRANGE_AGAIN_MS = 5
+
+export function roster(options: RosterOptions) {
+  return behavior<State, RosterMessage>({
+    name: Roster.id,
+    restart: "permanent",
+    mailbox: { capacity: options.mailboxMax, overflow: "reject" },
+    init: Effect.fn("Roster.init")(function* (actor: ActorContext<RosterMessage>) {
+      const books = yield* follow(actor)
+      yield* record(actor, books, changes(books, options.configured))
+      actor.sendAfter(0, { _tag: "Arrange" })
+      return { books, running: runningNow(books, options) }
+    }),
+    receive: (state, message, actor) => {
+      if (message._tag === "Arrange") return arrange(state, options, actor)
+      const news = keepUp(state.books, message.records)
+      return news.some(({ event }) => event._tag.startsWith("Strategy"))
+        ? arrange(state, options, actor)
+        : state
+    },
+  })
+}
+
+/** The configuration decides at the very first start; after that the journal does. */
+function changes(books: Books, configured: ReadonlyArray<Assignment>): ReadonlyArray<Event> {
+  if (books.assignments.size > 0) return []
+  return configured.map((assignment) => ({ _tag: "StrategyAssigned", ...assignment }))
+}
+
+/** After a restart of this actor its runners are still there. */
+function runningNow(books: Books, { system, supervisorPath }: RosterOptions) {
+  const children = system()?.whichChildren(supervisorPath) ?? []
+  const names = new Set(children.map(({ name }) => name))
+  return new Map(
+    [...books.assignments].filter(([id]) => names.has(runnerOf(id).id)),
+  )
+}
+
+const arrange = Effect.fnUntraced(function* (
+  state: State,
+  options: RosterOptions,
+  actor: ActorContext<RosterMessage>,
+) {
+  const system = options.system()
+  if (system === undefined) {
+    actor.sendAfter(ARRANGE_AGAIN_MS, { _tag: "Arrange" })
+    return state
+  }
+  const { assignments } = state.books
+  for (const id of [...state.running.keys()]) {
+    if (assignments.has(id)) continue
+    yield* system.stopChild(`${options.supervisorPath}/${runnerOf(id).id}`)
+    state.running.delete(id)
+  }
+  for (const [id, assignment] of assignments) {
+    const before = state.running.get(id)
+    if (before === assignment) continue
+    const path = `${options.supervisorPath}/${runnerOf(id).id}`
+    // Same strategy and instrument, other parameters: a new runner under the same name.
+    if (before !== undefined) yield* system.stopChild(path)
+    yield* system.startChild(options.supervisorPath, options.runner(assignment))
+    state.running.set(id, assignment)
+  }
+  return state
+})

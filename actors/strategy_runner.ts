@@ -1,0 +1,169 @@
+/**
+ * Runs one strategy on one instrument.
+ *
+ * It feeds bars to a pure fold and passes on what the fold wants. It warms up on history that ends
+ * exactly where the first live bar begins, at the start and again after every gap, so a strategy
+ * never sees a hole; while it reads history it wants nothing. Crashing costs the strategy its state,
+ * which history gives back, and costs nobody else anything.
+ */
+import { Effect } from "effect"
+import type { Books } from "../domain/books.ts"
+import { type Decimal, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
+import { type Instrument, intervalMs, tradableQuantity, venueOf } from "../domain/instrument.ts"
+import type { Bar } from "../domain/market.ts"
+import type { StrategyView } from "../domain/overview.ts"
+import type { Signal } from "../domain/signal.ts"
+import type { Assignment, RunningStrategy } from "../domain/strategy.ts"
+import type { MarketData } from "../venues/market_data.ts"
+import { follow, keepUp, record } from "./journal.ts"
+import { Monitor, riskManagerOf, type RunnerMessage, runnerOf } from "./names.ts"
+import { type ActorContext, behavior } from "./runtime/mod.ts"
+
+export interface StrategyRunnerOptions {
+  readonly assignment: Assignment
+  readonly instrument: Instrument
+  /** A new fold in its first state; fails when the parameters are not what the strategy takes. */
+  readonly start: Effect.Effect<RunningStrategy, { readonly message: string }>
+  readonly history: MarketData["bars"]
+  readonly mailboxMax: number
+}
+
+interface State {
+  readonly books: Books
+  strategy: RunningStrategy
+  /** No history yet, or not since the last gap. */
+  warm: boolean
+  holding: Decimal
+  lastClose: Decimal | undefined
+  bars: number
+  signals: number
+  lastSignal: { readonly text: string; readonly at: number } | undefined
+}
+
+type Context = ActorContext<RunnerMessage>
+
+export function strategyRunner(options: StrategyRunnerOptions) {
+  const { assignment } = options
+  return behavior<State, RunnerMessage>({
+    name: runnerOf(assignment.id).id,
+    restart: "permanent",
+    // Newest wins: should bars ever pile up, an old one is worth nothing.
+    mailbox: { capacity: options.mailboxMax, overflow: "dropOldest" },
+    backoff: { baseMs: 200, capMs: 10_000, resetAfterMs: 60_000 },
+    init: Effect.fn("StrategyRunner.init")(function* (actor: Context) {
+      const books = yield* follow(actor)
+      const state: State = {
+        books,
+        strategy: yield* options.start,
+        warm: false,
+        holding: zero,
+        lastClose: undefined,
+        bars: 0,
+        signals: 0,
+        lastSignal: undefined,
+      }
+      tellHolding(state, options)
+      show(state, options, actor)
+      return state
+    }),
+    receive: (state, message, actor) => {
+      switch (message._tag) {
+        case "Recorded":
+          keepUp(state.books, message.records)
+          tellHolding(state, options)
+          return state
+        case "Gap":
+          state.warm = false
+          show(state, options, actor)
+          return state
+        case "Bar":
+          return state.warm ? live(state, message, options, actor) : Effect.andThen(
+            warmUp(state, message, options),
+            Effect.suspend(() => live(state, message, options, actor)),
+          )
+      }
+    },
+  })
+}
+
+/** Reads the bars before `first` into a new fold; what they would have signalled is past. */
+const warmUp = Effect.fnUntraced(function* (
+  state: State,
+  first: Bar,
+  { assignment, history, start }: StrategyRunnerOptions,
+) {
+  const strategy = yield* start
+  const length = intervalMs(assignment.interval) ?? first.intervalMs
+  const bars = yield* history(assignment.instrument, length, first.openTime, strategy.warmUpBars)
+  strategy.step({ _tag: "HoldingChanged", quantity: state.holding })
+  for (const bar of bars) strategy.step(bar)
+  state.strategy = strategy
+  state.bars = bars.length
+  state.warm = true
+})
+
+function live(state: State, bar: Bar, options: StrategyRunnerOptions, actor: Context) {
+  state.lastClose = bar.close
+  tellHolding(state, options)
+  const signals = state.strategy.step(bar)
+  state.bars += 1
+  const last = signals.at(-1)
+  if (last === undefined) {
+    show(state, options, actor)
+    return Effect.succeed(state)
+  }
+  state.signals += signals.length
+  state.lastSignal = { text: `${last.intent}: ${last.reason}`, at: actor.now() }
+  show(state, options, actor)
+  return raise(state, signals, options, actor)
+}
+
+const raise = Effect.fnUntraced(function* (
+  state: State,
+  signals: ReadonlyArray<Signal>,
+  { assignment }: StrategyRunnerOptions,
+  actor: Context,
+) {
+  const { id, instrument, notional } = assignment
+  yield* record(
+    actor,
+    state.books,
+    signals.map((signal) => ({ _tag: "SignalRaised", runner: id, ...signal })),
+  )
+  for (const signal of signals) {
+    const wish = { _tag: "Signalled", runner: id, signal, notional } as const
+    const accepted = actor.ref(riskManagerOf(venueOf(instrument))).send(wish)
+    if (!accepted) yield* Effect.logWarning(`${id}: signal lost, risk takes nothing now`)
+  }
+  return state
+})
+
+/** Dust that cannot be sold is not a holding: a strategy that waited to sell it would wait for ever. */
+function tellHolding(state: State, { assignment, instrument }: StrategyRunnerOptions) {
+  const held = state.books.positions.get(assignment.instrument)?.holders.get(assignment.id) ?? zero
+  const quantity = tradableQuantity(instrument, held, state.lastClose)
+  if (isEqual(quantity, state.holding)) return
+  state.holding = quantity
+  state.strategy.step({ _tag: "HoldingChanged", quantity })
+}
+
+function show(state: State, { assignment }: StrategyRunnerOptions, actor: Context) {
+  const runner: StrategyView = {
+    id: assignment.id,
+    strategy: assignment.strategy,
+    instrument: assignment.instrument,
+    interval: assignment.interval,
+    params: { ...assignment.params },
+    notional: formatDecimal(assignment.notional),
+    status: state.warm ? "running" : "warming_up",
+    bars: state.bars,
+    signals: state.signals,
+    ...(state.lastSignal && {
+      lastSignal: state.lastSignal.text,
+      lastSignalAt: state.lastSignal.at,
+    }),
+    indicators: { ...state.strategy.indicators() },
+    holding: formatDecimal(state.holding),
+  }
+  actor.ref(Monitor).send({ _tag: "RunnerChanged", runner })
+}
