@@ -24,6 +24,8 @@ export const limits = {
   journalHeartbeatBeats: 10,
   /** What requests in flight get when the server stops. */
   drainMs: 1_000,
+  /** For the ends of streams to reach those who still read. */
+  lastWordsMs: 50,
   /** Commands taken at once, and refilled per second. Those that make orders safe are not counted. */
   commandBurst: 30,
   commandsPerSecond: 5,

@@ -35,6 +35,7 @@ export const serve = Effect.fn("http.serve")(function* (
       Effect.gen(function* () {
         app.close()
         yield* Effect.promise(() => app.idle()).pipe(Effect.timeoutOption(limits.drainMs))
+        yield* Effect.sleep(limits.lastWordsMs)
         cut.abort()
         yield* Effect.promise(() => http.finished)
       }),

@@ -226,16 +226,17 @@ export class FakeRuntime implements HttpDeps {
     const market = markets.find((it) => it.instrument === instrument)
     if (!market) return undefined
     const end = Math.floor(this.now() / 1000)
+    const shape = (time: number) =>
+      time * 0.7 + 180 * Math.sin(time / 90) + 60 * Math.sin(time / 17)
+    const { total, start } = this.overview().equity
+    const pnlNow = Number(total) - Number(start)
     const times = this.options.isEmpty
       ? []
       : Array.from({ length: HISTORY_S }, (_, i) => end - HISTORY_S + i)
     return {
       instrument,
       price: times.map((time) => ({ time, value: wave(market, time) })),
-      pnl: times.map((time, i) => ({
-        time,
-        value: 900 + i * 0.7 + 180 * Math.sin(time / 90) + 60 * Math.sin(time / 17),
-      })),
+      pnl: times.map((time) => ({ time, value: pnlNow + shape(time) - shape(end) })),
       fills: this.#fills.filter((fill) => fill.instrument === instrument)
         .map(({ time, side, quantity, price }) => ({
           time: Math.floor(time / 1000),
@@ -544,7 +545,7 @@ function wave({ base, swing }: Market, time: number): number {
 
 /** Every step is another price, also within one second. */
 function tremble({ swing, places }: Market, steps: number): number {
-  return Math.max(10 ** -places, swing * 0.02) * (steps % 13)
+  return Math.max(10 ** -places, swing * 0.003) * (steps % 13)
 }
 
 function holdings(): Array<Holding> {
@@ -811,7 +812,19 @@ const events: ReadonlyArray<
     "risk_manager",
     "Buy 90,000 DOGE denied: NOTIONAL_EXCEEDS_LIMIT notional=34392 limit=10000",
   ],
+  [236_000, "SignalRaised", "plain", "mean_reversion:ETH", "Sell: z 2.3 above 2"],
+  [235_000, "OrderRejected", "warning", "executor", "Sell 9.5 ETH rejected by the venue: LOT_SIZE"],
+  [212_000, "SnapshotTaken", "plain", "journal", "Snapshot at event 9, 14 kB"],
+  [181_000, "OrderSubmitted", "plain", "executor", "Buy 60 SOL at market (rsi_momentum)"],
   [180_000, "OrderFilled", "trade", "executor", "Bought 60 SOL at 183.91 (rsi_momentum)"],
+  [
+    160_000,
+    "Reconciled",
+    "plain",
+    "reconciler",
+    "Books and venue agree: 3 positions, 2 open orders",
+  ],
+  [121_000, "OrderSubmitted", "plain", "executor", "Buy 0.193 BTC at market (rsi_momentum)"],
   [120_000, "OrderFilled", "trade", "executor", "Bought 0.193 BTC at 97,090.40 (rsi_momentum)"],
   [64_000, "SignalRaised", "plain", "rsi_momentum:BTC", "Buy: rsi 29.0 below 30"],
 ]

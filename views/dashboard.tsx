@@ -187,13 +187,14 @@ export const Dashboard: FC<DashboardProps> = (props) => {
               <ol id="log" class="log">
                 <Log view={view} />
               </ol>
-              <p id="log-none" class="calm" hidden>No event matches the filter.</p>
+              <p id="log-none" class="calm" hidden></p>
             </Card>
           </div>
         </div>
         <Footer view={view} />
       </main>
       <div class="bar">
+        <FreezeButton />
         <span id="pause-slot-bar">
           <PauseButton view={view} />
         </span>
@@ -217,12 +218,7 @@ const Controls: FC<{ view: PageView }> = ({ view }) => (
       <span class="what" id="link" role="status">connecting</span>
     </span>
     <span class="icons">
-      <button type="button" class="icon" data-freeze id="freeze" aria-pressed="false">
-        <svg viewBox="0 0 24 24" aria-hidden="true">
-          <path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9" />
-        </svg>
-        <span class="sr">Freeze view</span>
-      </button>
+      <FreezeButton />
       <button type="button" class="icon" id="theme">
         <svg viewBox="0 0 24 24" aria-hidden="true">
           <path d="M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5Z" />
@@ -243,6 +239,16 @@ const Controls: FC<{ view: PageView }> = ({ view }) => (
       <FlattenButton />
     </span>
   </>
+)
+
+/** What updates by itself must be stoppable; trading is not. */
+const FreezeButton: FC = () => (
+  <button type="button" class="icon" data-freeze aria-pressed="false" title="Freeze view">
+    <svg viewBox="0 0 24 24" aria-hidden="true">
+      <path d="M12 3v18M4.2 7.5l15.6 9M19.8 7.5l-15.6 9" />
+    </svg>
+    <span class="sr">Freeze view</span>
+  </button>
 )
 
 const FlattenButton: FC = () => (

@@ -31,7 +31,8 @@ const Feed: FC<{ feed: FeedView; asOf: number }> = ({ feed, asOf }) => (
     </p>
     {feed.status !== "streaming" && (
       <p class="feed-cause">
-        {feed.cause ?? "Not connected yet"}. Attempt {feed.attempt} of {feed.attemptMax}
+        {feed.cause ?? "Connecting"}
+        {feed.attempt > 0 && `. Attempt ${feed.attempt} of ${feed.attemptMax}`}
         {feed.nextAttemptAt !== undefined && (
           <>
             , next in <Elapsed at={feed.nextAttemptAt} as="in" />
@@ -64,9 +65,9 @@ const Feed: FC<{ feed: FeedView; asOf: number }> = ({ feed, asOf }) => (
         <tr>
           <th scope="col">Instrument</th>
           <th scope="col" class="n">Last</th>
-          <th scope="col" class="n">Bid / ask</th>
+          <th scope="col" class="n wide">Bid / ask</th>
           <th scope="col">Authority</th>
-          <th scope="col" class="n" title="Gaps found and repeats dropped">Gaps</th>
+          <th scope="col" class="n wide" title="Gaps found and repeats dropped">Gaps</th>
         </tr>
       </thead>
       <tbody>
@@ -84,7 +85,7 @@ const Instrument: FC<{ instrument: FeedInstrumentView; asOf: number }> = (
   <tr id={`price-${it.instrument}`}>
     <th scope="row">{symbolOf(it.instrument)}</th>
     <td class="n">{it.price === null ? <span class="dim">waiting</span> : price(it.price)}</td>
-    <td class="n book">
+    <td class="n wide">
       {it.bid === null && it.ask === null ? <span class="dim">none</span> : (
         <>
           {it.bid === null ? "none" : price(it.bid)}
@@ -96,7 +97,7 @@ const Instrument: FC<{ instrument: FeedInstrumentView; asOf: number }> = (
       <Freshness instrument={it} asOf={asOf} />
     </td>
     <td
-      class={`n ${it.gaps > 0 ? "warn" : "dim"}`}
+      class={`n wide ${it.gaps > 0 ? "warn" : "dim"}`}
       title={`${it.trades} trades, ${it.duplicates} repeats dropped, last trade ${
         it.lastTradeId ?? "none"
       }`}

@@ -93,10 +93,10 @@ function read(name: FigureName, overview: Overview): Reading {
       const isPaused = overview.tradingState !== "active"
       return {
         value: `${fresh} of ${instruments.length}`,
-        note: instruments.length === 0
+        note: instruments.every(({ ageMs }) => ageMs === null)
           ? "waiting for the first price"
           : isPaused
-          ? "fresh, but entries are paused"
+          ? "entries are paused"
           : fresh === instruments.length
           ? "every price streamed and fresh"
           : "the others: exits only",

@@ -43,17 +43,17 @@ export const Status: FC<{ view: PageView }> = ({ view: { overview } }) => {
     <>
       <span class={`pill trading ${shape}`}>
         <Dot shape={shape} />
-        {name}
+        <span class="word">{name}</span>
       </span>
       <a class={`pill ${feed}`} href="#feeds" title="Keel to the market data">
         <Dot shape={feed} />
         <span class="who">Feed</span>
-        <span class="what">{feedWord(overview)}</span>
+        <span class="what word">{feedWord(overview)}</span>
       </a>
       <a class={`pill ${broker}`} href="#account" title="Keel to the account">
         <Dot shape={broker} />
         <span class="who">Broker</span>
-        <span class="what">{brokerWord(overview)}</span>
+        <span class="what word">{brokerWord(overview)}</span>
       </a>
     </>
   )

@@ -11,14 +11,14 @@ export const Orders: FC<{ view: PageView }> = ({ view: { overview } }) =>
   overview.orders.length === 0
     ? (
       <Empty title="No order yet">
-        Strategies need some bars before their first signal; what they have is below Strategies.
+        Strategies need some bars before their first signal.
       </Empty>
     )
     : (
-      <table>
+      <table class="orders">
         <thead>
           <tr>
-            <th scope="col">Time</th>
+            <th scope="col" class="time">Time</th>
             <th scope="col">Order</th>
             <th scope="col" class="n">Filled</th>
             <th scope="col" class="n">Price</th>
@@ -38,7 +38,7 @@ const Row: FC<{ order: OrderView }> = ({ order }) => {
   const shownPrice = order.averagePrice ?? order.price
   return (
     <tr id={`order-${clientOrderId}`}>
-      <td class="dim">
+      <td class="dim time">
         <Clock at={order.time} />
       </td>
       <th scope="row">
@@ -59,7 +59,7 @@ const Row: FC<{ order: OrderView }> = ({ order }) => {
         {order.reason}
         {order.note && <small class="note">{order.note}</small>}
       </td>
-      <td>
+      <td class="status">
         <span class={`tag ${tone}`} title={order.note}>{words(status)}</span>
         {tone === "open" && status !== "cancel_pending" && (
           <button

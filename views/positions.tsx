@@ -21,16 +21,16 @@ export const Positions: FC<{ view: PageView }> = ({ view: { overview } }) =>
       </Empty>
     )
     : (
-      <table>
+      <table class="positions">
         <thead>
           <tr>
             <th scope="col">Instrument</th>
             <th scope="col" class="n">Quantity</th>
             <th scope="col" class="n wide">Entry</th>
-            <th scope="col" class="n">Mark</th>
+            <th scope="col" class="n mark">Mark</th>
             <th scope="col" class="wide">Authority of the mark</th>
             <th scope="col" class="n">P&amp;L</th>
-            <th scope="col" class="n wide">Realised</th>
+            <th scope="col" class="n wider">Realised</th>
             <th scope="col" class="act">Control</th>
           </tr>
         </thead>
@@ -56,15 +56,15 @@ const Row: FC<{ position: PositionView; asOf: number }> = ({ position, asOf }) =
         <small>{isShort ? "short" : "long"}</small>
       </td>
       <td class="n wide">{price(position.averagePrice)}</td>
-      <td class="n">{price(position.markPrice)}</td>
-      <td class="wide">
+      <td class="n mark">{price(position.markPrice)}</td>
+      <td class="wide authority-cell">
         <Authority position={position} asOf={asOf} />
       </td>
       <td class={`n ${tone(unrealisedPnl)}`}>
         {signedUsd(unrealisedPnl)}
         <small>{signedPercent(returnRatio(position), 2)}</small>
       </td>
-      <td class="n wide">{signedUsd(position.realisedPnl)}</td>
+      <td class="n wider">{signedUsd(position.realisedPnl)}</td>
       <td class="act">
         <Control position={position} />
       </td>

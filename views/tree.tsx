@@ -25,7 +25,7 @@ export const Tree: FC<{ view: PageView }> = ({ view: { overview } }) =>
             <th scope="col" class="n">Mailbox</th>
             <th scope="col" class="n">Rate</th>
             <th scope="col" class="n">Restarts</th>
-            <th scope="col" class="n">Up</th>
+            <th scope="col" class="n wide">Up</th>
           </tr>
         </thead>
         <tbody>
@@ -57,7 +57,7 @@ const Node: FC<{ actor: ActorView; asOf: number }> = ({ actor, asOf }) => {
       </td>
       <td class="n">{isActor && `${rate(actor.ratePerSecond)}/s`}</td>
       <td class={`n ${actor.restarts > 0 ? "warn" : "dim"}`}>{actor.restarts}</td>
-      <td class="n dim">
+      <td class="n dim wide">
         <Elapsed at={actor.startedAt} as="up" />
       </td>
     </tr>

@@ -100,12 +100,13 @@ setInterval(async () => {
   const mine = prices.find((it) => it.instrument === instrument)
   draw(price, mine)
   draw(profit, pnl)
-  if (mine) describe(mine.value, pnl.value)
+  if (!mine) return
+  none.hidden = true
+  describe(mine.value, pnl.value)
 }, REDRAW_MS)
 
 function draw(series, point) {
   if (!point) return
-  none.hidden = true
   try {
     series.update({ time: point.time, value: point.value })
   } catch {

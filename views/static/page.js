@@ -18,7 +18,9 @@ const main = byId("main")
 /* --- ages ------------------------------------------------------------------------------------- */
 
 /** The browser's clock minus the server's: a wrong clock here must not make prices look old. */
-const offsets = [Date.now() - Number(document.querySelector("meta[name=keel-now]").content)]
+const [{ responseStart }] = performance.getEntriesByType("navigation")
+const renderedAt = Number(document.querySelector("meta[name=keel-now]").content)
+const offsets = [performance.timeOrigin + responseStart - renderedAt]
 let skewMs = offsets[0]
 main.addEventListener("beat", (event) => {
   offsets.push(Date.now() - JSON.parse(event.detail.data).now)
@@ -88,7 +90,9 @@ let isFrozen = false
 function freeze() {
   isFrozen = !isFrozen
   root.toggleAttribute("data-frozen", isFrozen)
-  byId("freeze").setAttribute("aria-pressed", String(isFrozen))
+  for (const button of document.querySelectorAll(".icon[data-freeze]")) {
+    button.setAttribute("aria-pressed", String(isFrozen))
+  }
   byId("frozen").hidden = !isFrozen
   byId("frozen-at").dateTime = new Date().toISOString()
   showAges()
@@ -262,6 +266,7 @@ function tidyLog() {
     if (isWanted) shown += 1
   }
   byId("log-none").hidden = shown > 0
+  byId("log-none").textContent = wanted ? "No event matches the filter." : "No event yet."
 }
 tidyLog()
 
