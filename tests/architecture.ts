@@ -28,7 +28,7 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "storage/event_store.ts": ["domain"],
   "storage/lease.ts": ["domain"],
   "views": ["domain"],
-  "http": ["domain", "views", "actors", "storage/event_store.ts"],
+  "http": ["domain", "views", "actors", "actors/runtime", "storage/event_store.ts"],
   "backtest": ["domain", "strategies"],
   "simulation": ["domain", "strategies"],
   /** `config.ts`, `limits.ts`, `cli.ts`, `log.ts` and their parts. */
@@ -106,7 +106,7 @@ export function importProblems(path: string, source: string): ReadonlyArray<stri
   return importsOf(source).flatMap(({ specifier, names }) => {
     if (!specifier.startsWith(".")) return packageProblems(path, area, specifier, names)
     const target = posix.normalize(posix.join(posix.dirname(path), specifier))
-    const inside = isSameFolder(area, path, target)
+    const inside = unitOf(path) === unitOf(target)
     const may = inside || rule.some((each) => each === target || each === areaOf(target))
     return may
       ? []
@@ -114,15 +114,10 @@ export function importProblems(path: string, source: string): ReadonlyArray<stri
   })
 }
 
-/** A folder is one thing; the settings and the single-file ports are not folders. */
-function isSameFolder(area: string, path: string, target: string): boolean {
-  if (area === "settings" || area === "actors" || area in allowed && area.endsWith(".ts")) {
-    return area === "actors" && areaOf(target) === "actors"
-  }
-  if (area === "venues" || area === "news" || area === "storage") return areaOf(target) === area
-  const depth = area.endsWith("/*") || area === "actors/runtime" ? 2 : 1
-  const folder = path.split("/").slice(0, depth).join("/")
-  return target.startsWith(`${folder}/`)
+/** Within it, imports are free: an area, or one of several adapters beside each other. */
+function unitOf(path: string): string {
+  const area = areaOf(path)
+  return area.endsWith("/*") ? path.split("/").slice(0, 2).join("/") : area
 }
 
 function packageProblems(
@@ -211,6 +206,25 @@ export function pinProblems(imports: Readonly<Record<string, string>>): Readonly
   return Object.entries(imports)
     .filter(([, target]) => !/^npm:\/?(?:@[\w.-]+\/)?[\w.-]+@\d+\.\d+\.\d+\/?$/.test(target))
     .map(([name, target]) => `deno.json: ${name} is ${target}, not one exact npm version`)
+}
+
+/** Tasks and files that a document names and the tree does not have. */
+export function documentProblems(
+  path: string,
+  source: string,
+  tasks: ReadonlySet<string>,
+  files: ReadonlySet<string>,
+): ReadonlyArray<string> {
+  return linesOf(source).flatMap(([line, number]) => [
+    ...[...line.matchAll(/\bdeno(?:@[\d.]+)? task ([a-z][\w:-]*)/g)].map(([, task = ""]) => task)
+      .filter((task) => !tasks.has(task)).map((task) =>
+        `${path}:${number} names deno task ${task}, which deno.json does not have`
+      ),
+    ...[...line.matchAll(/`([\w./-]+\/[\w.-]+\.tsx?)`/g)].map(([, file = ""]) => file)
+      .filter((file) => !files.has(file)).map((file) =>
+        `${path}:${number} names ${file}, which is not there`
+      ),
+  ])
 }
 
 interface Import {

@@ -6,6 +6,7 @@ import {
   ambientUses,
   areaOf,
   codeOf,
+  documentProblems,
   importProblems,
   importsOf,
   lockProblems,
@@ -30,7 +31,7 @@ function* filesBelow(folder: string): Generator<string> {
 }
 
 const texts = new Map(
-  [...filesBelow("")].filter((path) => /\.(?:tsx?|md|json|css|html)$/.test(path)).toSorted()
+  [...filesBelow("")].filter((path) => /\.(?:tsx?|js|md|json|css|html)$/.test(path)).toSorted()
     .map((path) => [path, Deno.readTextFileSync(`${root}/${path}`)]),
 )
 const sources = new Map([...texts].filter(([path]) => /\.tsx?$/.test(path)))
@@ -78,6 +79,22 @@ Deno.test("every dependency is one exact version", () => {
   const { imports } = JSON.parse(texts.get("deno.json") ?? "{}")
   assert.ok(Object.keys(imports).length > 5)
   assert.deepEqual(pinProblems(imports), [])
+})
+
+Deno.test("documents name only tasks and files that exist", () => {
+  const tasks = new Set(Object.keys(JSON.parse(texts.get("deno.json") ?? "{}").tasks))
+  const documents = new Map([...texts].filter(([path]) => /^[A-Z]+\.md$/.test(path)))
+  assert.ok(documents.has("CONTRIBUTING.md"))
+  holds((path, source) => documentProblems(path, source, tasks, new Set(texts.keys())), documents)
+})
+
+Deno.test("documentProblems() reports a task and a file that are not there", () => {
+  const text =
+    "run `deno task ok`\nor `npx --yes deno@2.9.6 task nok`, see `a/b.ts`, `a/c.ts` and `x.ts`"
+  assert.deepEqual(documentProblems("X.md", text, new Set(["ok"]), new Set(["a/b.ts"])), [
+    "X.md:2 names deno task nok, which deno.json does not have",
+    "X.md:2 names a/c.ts, which is not there",
+  ])
 })
 
 const bad: ReadonlyArray<[Rule, string, string, RegExp]> = [
