@@ -145,7 +145,8 @@ export abstract class Child {
   startFailed = false
   /** When the last start succeeded, by the monotonic clock. */
   startedMs = 0
-  /** The restart it waits for. */
+  /** A restart of it, and of its group, is to come: after a backoff, or in the inbox. */
+  waiting = false
   retry: Timer | undefined = undefined
   restartAt: number | undefined = undefined
   /** Its exit, while the supervisor has not handled it. */
@@ -195,6 +196,7 @@ export abstract class Child {
   }
 
   cancelRetry() {
+    this.waiting = false
     this.retry?.cancel()
     this.retry = undefined
     this.restartAt = undefined
@@ -254,6 +256,8 @@ export class ActorChild extends Child {
   start(): Effect.Effect<void, StartError> {
     return Effect.suspend(() => {
       this.status = "starting"
+      // An end that nobody has handled yet is settled by this start.
+      this.exit = undefined
       this.cell.revive()
       const { registry } = this.runtime
       if (!registry.bind(this.name, this.cell)) {
@@ -470,6 +474,7 @@ export class Supervisor extends Child implements Runnable {
   start(): Effect.Effect<void, StartError> {
     return Effect.suspend(() => {
       this.status = "starting"
+      this.exit = undefined
       this.restartTimes = []
       this.runtime.report("starting", this.path, this.restarts)
       this.listChildren()
@@ -671,14 +676,14 @@ export class Supervisor extends Child implements Runnable {
       } else member.status = "restarting"
     }
     if (delayMs === 0) return yield* this.startGroup(child)
+    child.waiting = true
     child.restartAt = this.runtime.now() + delayMs
     this.runtime.report("restarting", child.path, child.restarts, { restartAt: child.restartAt })
     child.retry = this.runtime.timers.after(delayMs, () => {
-      child.retry = undefined
       this.enqueue(Effect.suspend(() => {
-        const waiting = child.restartAt !== undefined && child.status === "restarting"
-        child.restartAt = undefined
-        return waiting ? this.startGroup(child) : Effect.void
+        if (!child.waiting) return Effect.void
+        child.cancelRetry()
+        return this.startGroup(child)
       }))
     })
   })
@@ -746,12 +751,17 @@ export class Supervisor extends Child implements Runnable {
     return this.callFor(name, (child) => this.terminate(child))
   }
 
-  private terminate(child: Child): Effect.Effect<void> {
-    return Effect.map(child.stop(), () => {
-      child.kill("stopped by an operator")
-      if (child.restart === "temporary") this.children.delete(child.name)
-    })
-  }
+  private readonly terminate = Effect.fnUntraced(function* (this: Supervisor, child: Child) {
+    const waited = child.waiting && this.spec.strategy !== "one_for_one"
+    yield* child.stop()
+    child.kill("stopped by an operator")
+    if (child.restart === "temporary") this.children.delete(child.name)
+    if (!waited) return
+    // Its group waited with it, and now has nobody to wait for.
+    for (const member of this.children.values()) {
+      if (member.status === "restarting") return yield* this.startGroup(member)
+    }
+  })
 
   /** Forgets a child that is not running. */
   deleteChild(name: string) {
@@ -793,7 +803,10 @@ export class Supervisor extends Child implements Runnable {
       }
       if (fresh) return Effect.catch(child.start(), failed)
       child.attempt = 0
-      return this.regroup(child, 0)
+      // Who waits for an earlier one starts with it, not before.
+      const earlier = [...this.children.values()].find((other) => other.waiting)
+      const together = this.spec.strategy === "one_for_one" ? undefined : earlier
+      return this.regroup(together ?? child, 0)
     })
   }
 
