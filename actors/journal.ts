@@ -34,7 +34,8 @@ export type JournalMessage =
     readonly events: ReadonlyArray<Event>
     /** Answered with all records after this seq, the new ones included. */
     readonly after: number
-    readonly reply: ReplyTo<ReadonlyArray<JournalRecord>>
+    /** Undefined when nobody waits: for what only has to be known. */
+    readonly reply: ReplyTo<ReadonlyArray<JournalRecord>> | undefined
   }
   | { readonly _tag: "Copy"; readonly reply: ReplyTo<Books> }
   /** Durable records with seq > `after`, ascending, at most `limit`. */
@@ -179,8 +180,8 @@ function publish(
   const isDurable = (answer: { readonly upTo: number }) => answer.upTo <= durable
   for (const { after, reply, upTo } of state.answers.filter(isDurable)) {
     const records = state.recent.filter(({ seq }) => seq > after && seq <= upTo)
-    if (records.length === upTo - after) reply.succeed(records)
-    else reply.fail(new Error(`too far behind the journal: at ${after}, it is at ${upTo}`))
+    if (records.length === upTo - after) reply?.succeed(records)
+    else reply?.fail(new Error(`too far behind the journal: at ${after}, it is at ${upTo}`))
   }
   state.answers = state.answers.filter((answer) => !isDurable(answer))
 }

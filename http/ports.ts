@@ -4,7 +4,6 @@
  * Reads are immutable values of the read model; the only way in is `submit`. So the pages can be
  * driven by the runtime or by a fixture, and can do nothing to an actor that a command cannot.
  */
-import { Schema } from "effect"
 import type { Command, CommandProgress, CommandReceipt } from "../domain/command.ts"
 import type { EventView, FillView, OrderView, Overview, Series } from "../domain/overview.ts"
 
@@ -68,9 +67,4 @@ export interface StrategyChoice {
   >
 }
 
-/** Not done, and it will not be. The message is shown to people as it is. */
-export class CommandRefused extends Schema.TaggedError<CommandRefused>()("CommandRefused", {
-  message: Schema.String,
-  /** 404: no such thing. 409: not now. 422: not like this. */
-  status: Schema.Literals([404, 409, 422]),
-}) {}
+export { CommandRefused } from "../domain/command.ts"
