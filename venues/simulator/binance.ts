@@ -119,11 +119,16 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
   const venue = makeVenue(market, contents, hub)
   yield* fund(venue, options, contents, now())
 
-  const outbox = yield* makeOutbox(
-    options.ledger,
-    (error) => Effect.logError(`simulated venue stopped: ${error.message}`),
-  )
+  let stop = () => {}
+  const outbox = yield* makeOutbox(options.ledger, (error) => {
+    stop()
+    return Effect.logError(`simulated venue stopped: ${error.message}`)
+  })
   const api = new BinanceApi({ venue, credentials: options, outbox, wire, now })
+  stop = () => {
+    api.abort()
+    wire.terminateAll()
+  }
   const start = market.kind === "synthetic"
     ? storedMarket(contents, now()) ?? seedMarket(market.seed, now())
     : undefined
@@ -295,7 +300,7 @@ const play = Effect.fn("SimulatedBinance.play")(function* (
         const { symbol, tradeId } = event.change
         trades[symbol] = { sent: (trades[symbol]?.sent ?? 0) + 1, lastTradeId: tradeId }
       }
-      if (event.frame === undefined) venue.publishKlines(event.timeMs)
+      venue.publishKlines(event.timeMs, recording.streams)
       yield* digested
     }),
   )

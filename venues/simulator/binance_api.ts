@@ -35,6 +35,7 @@ export class BinanceApi {
   readonly #now: () => number
   readonly #usage = new Usage()
   readonly #sessions = new Set<Session>()
+  readonly #responses = new Set<ServerResponse>()
   #requestsOpen = 0
 
   constructor(options: {
@@ -62,14 +63,18 @@ export class BinanceApi {
     if (batch !== undefined) this.#outbox.send(batch, () => this.#tell(changes))
   }
 
+  /** Cuts off everybody who waits for an answer that will not come. */
+  abort() {
+    for (const response of this.#responses) response.socket?.destroy()
+  }
+
   // REST
 
   serve(request: IncomingMessage, response: ServerResponse) {
     this.#requestsOpen++
-    let isOpen = true
+    this.#responses.add(response)
     const done = () => {
-      if (isOpen) this.#requestsOpen--
-      isOpen = false
+      if (this.#responses.delete(response)) this.#requestsOpen--
     }
     response.on("close", done)
     const chunks = new Array<string>()

@@ -177,9 +177,13 @@ export class BinanceVenue {
     }
   }
 
-  /** Kline frames that are due: every close, and the running bar now and then. */
-  publishKlines(now: number) {
+  /**
+   * Kline frames that are due: every close, and the running bar now and then.
+   * Not of the streams in `except`, which have frames of their own.
+   */
+  publishKlines(now: number, except: ReadonlySet<string> = new Set()) {
     for (const stream of this.#publisher.listened()) {
+      if (except.has(stream)) continue
       const [name, kind = ""] = stream.split("@")
       const interval = kind.startsWith("kline_") ? kind.slice("kline_".length) : ""
       const market = this.#markets.get(name?.toUpperCase() ?? "")

@@ -96,6 +96,8 @@ export interface Recording {
   readonly startMs: number
   readonly endMs: number
   readonly trades: Readonly<Record<string, TradeSpan>>
+  /** The public streams it has frames of. */
+  readonly streams: ReadonlySet<string>
   /** The whole market from its beginning; can be run more than once. */
   readonly events: Stream.Stream<RecordedEvent, RecordingError>
 }
@@ -223,6 +225,7 @@ function isFrameLine(line: string): boolean {
 async function openFrames(path: string): Promise<Recording> {
   const grids = new Map<string, Grid>()
   const spans = new Map<string, TradeSpan>()
+  const streams = new Set<string>()
   let offsetMs = -Infinity
   let startMs: number | undefined
   let endMs = 0
@@ -235,6 +238,7 @@ async function openFrames(path: string): Promise<Recording> {
     if (line.receivedMs !== undefined && line.eventMs !== undefined) {
       offsetMs = Math.max(offsetMs, line.eventMs - line.receivedMs)
     }
+    if (line.frame !== undefined) streams.add(line.frame.stream)
     const change = line.change
     if (change?.type === "trade") {
       gridOf(grids, change.symbol).add(change.price, change.size)
@@ -261,6 +265,7 @@ async function openFrames(path: string): Promise<Recording> {
     startMs: begins,
     endMs: endMs + offset,
     trades: Object.fromEntries(spans),
+    streams,
     events: Stream.fromAsyncIterable(
       frameEvents(path, begins, offset),
       (cause) => cause instanceof RecordingError ? cause : unreadable(path, cause),
@@ -609,6 +614,7 @@ function loaded(
         lastTradeId: last.tradeId,
       },
     },
+    streams: new Set(),
     events: Stream.fromIterable({ [Symbol.iterator]: events }),
   }
 }

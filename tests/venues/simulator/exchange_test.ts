@@ -2,7 +2,6 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import {
   Exchange,
-  isOpen,
   NO_CHANGE,
   type OrderRequest,
   type Placed,
