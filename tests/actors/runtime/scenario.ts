@@ -58,6 +58,7 @@ export const play = (scenario: Scenario, world: World, periodMs = 1_000): Promis
 class Player {
   private events: Array<string> = []
   private readonly paths = new Map<string, string>()
+  private readonly starts = new Map<string, number>()
 
   constructor(
     private readonly scenario: Scenario,
@@ -193,7 +194,6 @@ class Player {
   private actor(child: Child, parentPath: string): ChildSpec {
     const { id, stopTakesMs = 0, startFails = [] } = child
     this.paths.set(id, `${parentPath}/${id}`)
-    let starts = 0
     return behavior<{ leaving: boolean }, Order>({
       name: id,
       mailbox: { capacity: 10, overflow: "reject" },
@@ -202,7 +202,9 @@ class Player {
       significant: child.significant ?? false,
       backoff: NO_BACKOFF,
       init: () => {
-        if (startFails.includes(++starts)) {
+        const start = (this.starts.get(id) ?? 0) + 1
+        this.starts.set(id, start)
+        if (startFails.includes(start)) {
           this.events.push(`start_failed ${id}`)
           return Effect.fail("refused")
         }
