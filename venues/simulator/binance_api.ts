@@ -86,6 +86,7 @@ export class BinanceApi {
       else chunks.push(chunk)
     })
     request.on("end", () => {
+      if (this.#outbox.failure() !== undefined) return response.socket?.destroy()
       this.#answer(request, chunks.join(""), (status, body, headers) => {
         response.writeHead(status, { "content-type": "application/json;charset=UTF-8", ...headers })
         response.end(body)
@@ -161,6 +162,7 @@ export class BinanceApi {
   }
 
   #receive(session: Session, text: string) {
+    if (this.#outbox.failure() !== undefined) return session.socket.terminate()
     this.#requestsOpen++
     const now = this.#now()
     const request = parseRequest(text)
@@ -269,14 +271,6 @@ export class BinanceApi {
     read: () => { params: Params; authorise: (operation: Operation) => void },
     unknown: string,
   ): Answer | ApiError {
-    const failure = this.#outbox.failure()
-    if (failure !== undefined) {
-      return new ApiError(
-        -1001,
-        "Internal error; unable to process your request. Please try again.",
-        503,
-      )
-    }
     let weight = 1
     try {
       if (operation === undefined) throw new ApiError(-5000, unknown, 404)
