@@ -188,6 +188,19 @@ each("gives back the newest snapshot, however large", (medium) =>
     assert.deepEqual(yield* reopened.loadSnapshot, Option.some({ seq: 5, value: [5] }))
   }))
 
+each("takes events while a large snapshot is written", (medium) =>
+  Effect.gen(function* () {
+    const store = yield* medium.open
+    yield* store.append(records(store, 0, 1))
+    const value = "x".repeat(2_000_000)
+    const appends = Effect.gen(function* () {
+      for (let after = 1; after < 20; after++) yield* store.append(records(store, after, 1))
+    })
+    yield* Effect.all([store.saveSnapshot(1, value), appends], { concurrency: 2 })
+    assert.equal(yield* store.head, 20)
+    assert.deepEqual(yield* store.loadSnapshot, Option.some({ seq: 1, value }))
+  }))
+
 each("refuses a snapshot of events that are not there", (medium) =>
   Effect.gen(function* () {
     const store = yield* medium.open

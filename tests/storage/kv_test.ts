@@ -343,6 +343,93 @@ Deno.test("append() by several writers at once: one epoch wins, and no event is 
       }))
   }))
 
+/** The same database, whose commits go through `around`. */
+function disturbed(
+  kv: Deno.Kv,
+  around: (commit: () => Promise<Deno.KvCommitResult | Deno.KvCommitError>) => ReturnType<
+    Deno.AtomicOperation["commit"]
+  >,
+): Deno.Kv {
+  return new Proxy(kv, {
+    get(target, name) {
+      if (name !== "atomic") {
+        const member: unknown = Reflect.get(target, name)
+        return typeof member === "function" ? member.bind(target) : member
+      }
+      return () => {
+        const operation = target.atomic()
+        const commit = operation.commit.bind(operation)
+        operation.commit = () => around(commit)
+        return operation
+      }
+    },
+  })
+}
+
+Deno.test("append() tries again while another connection has the file, and writes once", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(folder)
+    const kv = await Deno.openKv(join(folder, fileName))
+    let refusals = 0
+    const busy = disturbed(kv, (commit) => {
+      if (refusals % 4 === 3) return (refusals = 0, commit())
+      refusals += 1
+      return Promise.reject(new TypeError("database is locked"))
+    })
+    await Effect.runPromise(Effect.gen(function* () {
+      const store = yield* takeOver(busy, "keel.db")
+      yield* append(store, 0, 2)
+      yield* append(store, 2, 1)
+      assert.equal((yield* store.read(0, 10)).length, 3)
+    }))
+    kv.close()
+  }))
+
+Deno.test("append() gives up in one line when the file stays locked", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(folder)
+    const kv = await Deno.openKv(join(folder, fileName))
+    let locked = false
+    const stuck = disturbed(
+      kv,
+      (commit) => locked ? Promise.reject(new TypeError("database is locked")) : commit(),
+    )
+    const error = await Effect.runPromise(Effect.gen(function* () {
+      const store = yield* takeOver(stuck, "keel.db")
+      locked = true
+      return yield* Effect.flip(append(store, 0, 1))
+    }))
+    kv.close()
+    assert.ok(error instanceof StoreError)
+    assert.match(error.message, /another process keeps the file locked/)
+  }))
+
+Deno.test("append() whose outcome is unclear is not repeated: the head is read again", () =>
+  inFolder(async (folder) => {
+    await Deno.mkdir(folder)
+    const kv = await Deno.openKv(join(folder, fileName))
+    let lost: "reply" | "request" | undefined
+    const unreliable = disturbed(kv, async (commit) => {
+      const result = lost === "request" ? undefined : await commit()
+      if (lost !== undefined || result === undefined) throw new TypeError("connection lost")
+      return result
+    })
+    await Effect.runPromise(Effect.gen(function* () {
+      const store = yield* takeOver(unreliable, "keel.db")
+      for (const [kind, stored] of [["request", 0], ["reply", 1]] as const) {
+        lost = kind
+        const error = yield* Effect.flip(append(store, 0, 1))
+        assert.match(error.message, /^keel\.db: connection lost$/)
+        lost = undefined
+        assert.equal(yield* store.head, stored)
+      }
+      const repeat = yield* Effect.flip(append(store, 0, 1))
+      assert.equal(repeat.reason._tag, "Refused")
+      yield* append(store, 1, 1)
+    }))
+    kv.close()
+  }))
+
 Deno.test("storeError() names what to do about each failure", () => {
   const lines: ReadonlyArray<[unknown, RegExp]> = [
     [new TypeError("database or disk is full"), /the disk is full; free some space/],
