@@ -13,19 +13,11 @@ import { type InstrumentId, intervalMs } from "./domain/instrument.ts"
 import type { Mode } from "./domain/overview.ts"
 import type { RiskLimits } from "./domain/risk.ts"
 import { type Assignment, assignmentId } from "./domain/strategy.ts"
-import {
-  jsonSchemaOf,
-  nearest,
-  pathText,
-  type Problem,
-  problemsOf,
-  shown,
-} from "./config_problem.ts"
+import { nearest, pathText, type Problem, problemsOf, shown } from "./config_problem.ts"
 import { readJson } from "./config_syntax.ts"
 import { limits } from "./limits.ts"
 
 export const fileName = "keel.json"
-export const schemaFileName = "keel.schema.json"
 
 /** Strategies by name, as far as a configuration needs to know them. */
 export type StrategyParams = ReadonlyMap<
@@ -132,7 +124,8 @@ const AssignmentJson = Schema.Struct({
   notional: defaulting(Amount, "1000", "value of one entry in the quote asset"),
 })
 
-const ConfigJson = Schema.Struct({
+/** The file, as it is written. */
+export const ConfigJson = Schema.Struct({
   $schema: Schema.optionalKey(Schema.String),
   mode: defaulting(
     Schema.Literals(["sim", "paper", "live"]),
@@ -303,32 +296,6 @@ export const loadConfig = Effect.fn("loadConfig")(
     return yield* Effect.fromResult(parseConfig(file, text, options.strategies))
   },
 )
-
-/** The JSON Schema of `keel.json`, for editors. */
-export function configSchema(strategies: StrategyParams): unknown {
-  const { properties = {}, ...top } = jsonSchemaOf(ConfigJson)
-  const assignment = properties["strategies"]?.items ?? {}
-  const paramsOf = [...strategies].map(([name, { params, description }]) => ({
-    if: { properties: { strategy: { const: name } } },
-    then: {
-      properties: { params: { ...jsonSchemaOf(params), ...(description && { description }) } },
-    },
-  }))
-  const items = {
-    ...assignment,
-    properties: {
-      ...assignment.properties,
-      strategy: { ...assignment.properties?.["strategy"], enum: [...strategies.keys()] },
-    },
-    allOf: paramsOf,
-  }
-  return {
-    $schema: "https://json-schema.org/draft/2020-12/schema",
-    title: fileName,
-    ...top,
-    properties: { ...properties, strategies: { ...properties["strategies"], items } },
-  }
-}
 
 /** Refuses what may not run; `sim` and `paper` may. */
 export function checkMode(file: string, mode: Mode): Result.Result<Mode, ConfigError> {

@@ -31,14 +31,21 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "http": ["domain", "views", "actors", "actors/runtime", "storage/event_store.ts"],
   "backtest": ["domain", "strategies"],
   "simulation": ["domain", "strategies"],
-  /** `config.ts`, `limits.ts`, `cli.ts`, `log.ts` and their parts. */
-  "settings": ["domain", "settings"],
+  "settings": ["domain"],
 }
 
-/** Files that put the others together, and may import everything. */
+/** What an operator decides and sees: of the files at the root, these put nothing together. */
+const settings = new Set([
+  "cli.ts",
+  "config.ts",
+  "config_problem.ts",
+  "config_syntax.ts",
+  "limits.ts",
+  "log.ts",
+])
+
+/** Files below that put the others together and may import everything, as all others at the root. */
 const roots: Readonly<Record<string, string>> = {
-  "main.ts": "starts Keel",
-  "config_schema.ts": "writes the schema of every strategy's parameters",
   "backtest/run.ts": "runs the actors on recorded data",
   "simulation/run.ts": "runs the actors on virtual time",
   "venues/simulator/main.ts": "runs the simulated venue alone",
@@ -90,7 +97,7 @@ export function areaOf(path: string): string {
   if (path in roots) return "root"
   if (path in allowed) return path
   const folder = posix.dirname(path)
-  if (folder === ".") return "settings"
+  if (folder === ".") return settings.has(path) ? "settings" : "root"
   const [first = "", second] = folder.split("/")
   if (first === "actors" && second === "runtime") return "actors/runtime"
   if (second !== undefined && `${first}/*` in allowed) return `${first}/*`

@@ -6,14 +6,13 @@ import {
   binanceKeys,
   checkMode,
   type Config,
-  configSchema,
   defaultConfig,
   loadConfig,
   parseConfig,
-  schemaFileName,
   type StrategyParams,
 } from "../config.ts"
 import { nearest } from "../config_problem.ts"
+import { configSchema, schemaFileName } from "../config_schema.ts"
 import { readJson } from "../config_syntax.ts"
 import { decimal } from "../domain/decimal.ts"
 import { strategies } from "../strategies/mod.ts"
