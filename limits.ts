@@ -26,35 +26,69 @@ export const limits = {
   },
 
   journal: {
-    /** Events of one commit. */
-    groupMax: 64,
-    /** Events between two snapshots. */
-    snapshotEvery: 10_000,
     /** Events read at a time on replay. */
     pageSize: 1_000,
+    /** Events kept in memory for followers that are a little behind. */
+    recentMax: 5_000,
+  },
+
+  feed: {
+    /** Between two polls of all prices while the stream is down. */
+    pollEveryMs: 2_000,
+    /** Between two looks at bars that have ended and at connections that say nothing. */
+    sweepEveryMs: 250,
+    /** How long after its end a bar waits for late trades. */
+    barGraceMs: 500,
+    showEveryMs: 500,
   },
 
   orders: {
     /** Waiting for the venue's answer to a request. */
     requestTimeoutMs: 5_000,
-    /** Between the queries of an order nobody knows the state of. */
-    queryEveryMs: 1_000,
-    /** An open order older than this is looked up. */
-    ageMaxMs: 30_000,
-    /** Between two reconciliations of an account that seems in order. */
-    reconcileEveryMs: 60_000,
+    /** For how long after its timestamp the venue may still execute a request. */
+    recvWindowMs: 3_000,
+    checkEveryMs: 1_000,
+    /** Age at which an order that should be done is asked about. */
+    askAfterMs: 3_000,
+    /** The same for a resting limit order. */
+    askRestingAfterMs: 60_000,
+    /** A request without an answer by then counts as unconfirmed. */
+    answerTimeoutMs: 7_000,
+    /** After its submission, when "no such order" may be believed. */
+    conclusiveAfterMs: 15_000,
+    /** After which an approval that never reached the books is forgotten. */
+    pendingForMs: 10_000,
   },
 
-  rest: {
-    /** Between two polls of all prices while the stream is down. */
-    pollEveryMs: 2_000,
-    /** Rows of one page of klines or trades. */
-    pageSize: 1_000,
-    attemptsMax: 3,
+  account: {
+    /** Between two reconciliations of an account that seems in order. */
+    reconcileEveryMs: 30_000,
+    reconcileRetryMs: 1_000,
+    reconcileTimeoutMs: 15_000,
+    subscribeTimeoutMs: 5_000,
+    valueEveryMs: 500,
+    /** Between two points of the equity curve in the journal. */
+    markEveryMs: 15_000,
   },
+
+  operator: {
+    /** How long the venue may take over cancelling, and over closing, in one round of a flatten. */
+    confirmTimeoutMs: 10_000,
+    lookEveryMs: 50,
+  },
+
+  monitor: { refreshEveryMs: 250, chartBars: 900 },
 
   /** What the read model keeps for people. */
-  overview: { orders: 200, fills: 200, events: 200, alerts: 50, seriesPoints: 2_000 },
+  overview: {
+    orders: 200,
+    fills: 200,
+    events: 200,
+    /** Points of a chart, one a second. */
+    points: 3_600,
+    commands: 200,
+    progressLines: 200,
+  },
 
   /** From a signal to the end of the process. */
   stopMs: 3_000,

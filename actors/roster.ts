@@ -25,7 +25,8 @@ export interface RosterOptions {
   readonly supervisorPath: string
   /** Undefined until the whole tree has been started. */
   readonly system: () => ActorSystem | undefined
-  readonly runner: (assignment: Assignment) => Behavior<never>
+  /** Undefined for what cannot be run here: an instrument that is not configured any more. */
+  readonly runner: (assignment: Assignment) => Behavior<never> | undefined
   /** What the configuration wants at the start; later changes are the operator's and stay. */
   readonly configured: ReadonlyArray<Assignment>
   readonly mailboxMax: number
@@ -92,17 +93,24 @@ const arrange = Effect.fnUntraced(function* (
   const { assignments } = state.books
   for (const id of [...state.running.keys()]) {
     if (assignments.has(id)) continue
-    yield* system.stopChild(`${options.supervisorPath}/${runnerOf(id).id}`)
+    yield* stopRunner(system, id, options)
     state.running.delete(id)
   }
   for (const [id, assignment] of assignments) {
     const before = state.running.get(id)
     if (before === assignment) continue
-    const path = `${options.supervisorPath}/${runnerOf(id).id}`
     // Same strategy and instrument, other parameters: a new runner under the same name.
-    if (before !== undefined) yield* system.stopChild(path)
-    yield* system.startChild(options.supervisorPath, options.runner(assignment))
+    if (before !== undefined) yield* stopRunner(system, id, options)
     state.running.set(id, assignment)
+    const runner = options.runner(assignment)
+    if (runner === undefined) yield* Effect.logWarning(`${id} cannot run: it is not configured`)
+    else yield* system.startChild(options.supervisorPath, runner)
   }
   return state
 })
+
+function stopRunner(system: ActorSystem, id: string, { supervisorPath }: RosterOptions) {
+  const name = runnerOf(id).id
+  const runs = system.whichChildren(supervisorPath)?.some((child) => child.name === name) ?? false
+  return runs ? system.stopChild(`${supervisorPath}/${name}`) : Effect.void
+}

@@ -13,11 +13,19 @@ export interface StrategyEntry {
   readonly title: string
   readonly description: string
   readonly params: Schema.Codec<unknown, unknown>
+  /** Each parameter with its default, for forms. */
+  readonly settings: ReadonlyArray<Setting>
   /** Fails when the parameters are not what the strategy takes. */
   readonly start: (
     instrument: InstrumentId,
     params: unknown,
   ) => Effect.Effect<RunningStrategy, Schema.SchemaError>
+}
+
+export interface Setting {
+  readonly name: string
+  readonly description: string
+  readonly default: string
 }
 
 export const strategies: ReadonlyMap<string, StrategyEntry> = new Map(
@@ -31,6 +39,7 @@ function entry<Params, State>(strategy: Strategy<Params, State>): StrategyEntry 
     title: strategy.title,
     description: strategy.description,
     params: strategy.params as Schema.Codec<unknown, unknown>,
+    settings: settingsOf(strategy.params),
     start: (instrument, params) =>
       Effect.map(decode(params), (decoded) => running(strategy, instrument, decoded)),
   }
@@ -51,4 +60,15 @@ function running<Params, State>(
     },
     indicators: () => strategy.indicators(state),
   }
+}
+
+/** Read from the schema itself: every parameter has a default, so nothing at all decodes. */
+function settingsOf(params: Schema.Codec<unknown, unknown>): ReadonlyArray<Setting> {
+  const document = Schema.toJsonSchemaDocument(params)
+  const properties = Object(document.schema.properties) as Record<string, { description?: string }>
+  return Object.entries(Object(Schema.decodeUnknownSync(params)({}))).map(([name, value]) => ({
+    name,
+    description: properties[name]?.description ?? "",
+    default: String(value),
+  }))
 }
