@@ -38,6 +38,7 @@ const chart = createChart(canvas, {
     borderVisible: false,
     minimumWidth: 76,
     alignLabels: true,
+    ensureEdgeTickMarksVisible: true,
     scaleMargins: { top: 0.12, bottom: 0.12 },
   },
   timeScale: { timeVisible: true, secondsVisible: false, borderVisible: false, rightOffset: 5 },

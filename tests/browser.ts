@@ -1,0 +1,85 @@
+/**
+ * The one browser all browser tests share.
+ *
+ * `BROWSER_PATH`, else a Chrome or Chromium on the PATH, else the one inside `@sparticuz/chromium`
+ * (Linux on x64), which needs neither an installation nor root. Without any, tests are skipped and
+ * one line says why; in CI that is an error, because a test that never runs is not a test.
+ */
+import { type Browser, chromium } from "playwright-core"
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+const MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+
+interface Executable {
+  readonly path: string
+  readonly args: ReadonlyArray<string>
+  readonly env?: Record<string, string>
+}
+
+export const browser: Browser | undefined = await launch()
+
+async function launch(): Promise<Browser | undefined> {
+  let reason = "no Chrome or Chromium found; set BROWSER_PATH"
+  try {
+    const found = installed() ?? await bundled()
+    if (found) {
+      const { path: executablePath, args, env } = found
+      return await chromium.launch({ executablePath, args: [...args], ...(env && { env }) })
+    }
+  } catch (cause) {
+    reason = String(cause).split("\n")[0] ?? reason
+  }
+  if (Deno.env.get("CI")) throw new Error(`browser tests must run in CI: ${reason}`)
+  console.warn(`Browser tests are skipped: ${reason}`)
+}
+
+function installed(): Executable | undefined {
+  const directories = (Deno.env.get("PATH") ?? "").split(":")
+  const places = directories.flatMap((directory) => NAMES.map((name) => `${directory}/${name}`))
+  const path = Deno.env.get("BROWSER_PATH") ?? [...places, MAC].find(isFile)
+  // Chromium refuses to run as root with its sandbox on, as it does in most containers.
+  return path === undefined ? undefined : { path, args: Deno.uid() === 0 ? ["--no-sandbox"] : [] }
+}
+
+/**
+ * The package unpacks its system libraries only where it believes to be on AWS, reads `TMPDIR` when
+ * it is imported, and then trusts what it finds there: hence the borrowed variables, the late
+ * import and a private folder. Its own `args` are not used: they switch off the web's security.
+ */
+async function bundled(): Promise<Executable | undefined> {
+  if (Deno.build.os !== "linux" || Deno.build.arch !== "x86_64") return
+  const home = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`
+  const folder = `${home}/keel-chromium`
+  await Deno.mkdir(folder, { recursive: true, mode: 0o700 })
+  const path = await withEnv(
+    { TMPDIR: folder, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" },
+    async () => (await import("@sparticuz/chromium")).default.executablePath(),
+  )
+  const env = {
+    ...Deno.env.toObject(),
+    LD_LIBRARY_PATH: `${folder}/al2023/lib`,
+    FONTCONFIG_PATH: `${folder}/fonts`,
+  }
+  return { path, args: ["--no-sandbox", "--headless=shell"], env }
+}
+
+async function withEnv<A>(values: Record<string, string>, body: () => Promise<A>): Promise<A> {
+  const before = Object.keys(values).map((name) => [name, Deno.env.get(name)] as const)
+  for (const [name, value] of Object.entries(values)) Deno.env.set(name, value)
+  try {
+    return await body()
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name)
+      else Deno.env.set(name, value)
+    }
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile
+  } catch {
+    return false
+  }
+}
