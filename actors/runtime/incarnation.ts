@@ -287,6 +287,9 @@ function exitOf(reason: ExitReason): Exit.Exit<void, unknown> {
 
 /** A reference that dies with the incarnation that holds it: an abandoned one reaches nobody. */
 class FencedRef extends Ref {
+  /** Who had the name when it was last looked up: a look for every message would cost as much as one. */
+  private known: Cell | undefined = undefined
+
   constructor(
     private readonly life: Incarnation,
     private readonly target: NamedRef,
@@ -308,16 +311,33 @@ class FencedRef extends Ref {
   }
 
   send(message: unknown): boolean {
-    return this.life.alive ? this.target.send(message) : this.fenced(message)
+    const cell = this.known
+    if (cell === undefined || cell.isDead || !this.life.alive) return this.lookUp().send(message)
+    return cell.send(message)
   }
 
   signal(message: unknown): boolean {
-    return this.life.alive ? this.target.signal(message) : this.fenced(message)
+    return this.lookUp().signal(message)
   }
 
-  private fenced(message: unknown): false {
+  private lookUp(): ActorRef<unknown> {
+    if (!this.life.alive) return new Fence(this.path, this.runtime)
+    this.known = this.target.cell()
+    return this.target
+  }
+}
+
+/** What an abandoned incarnation sends to. */
+class Fence implements ActorRef<unknown> {
+  constructor(readonly path: string, private readonly runtime: Runtime) {}
+
+  send(message: unknown): boolean {
     this.runtime.deadLetter(this.path, message, "fenced")
     return false
+  }
+
+  signal(message: unknown): boolean {
+    return this.send(message)
   }
 }
 
