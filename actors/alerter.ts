@@ -25,8 +25,8 @@ export function alerter(options: AlerterOptions) {
     mailbox: { capacity: options.mailboxMax, overflow: "reject" },
     init: (actor: ActorContext<Recorded>) => follow(actor),
     receive: (books, message, actor) => {
-      const news = keepUp(books, message.records)
-      const alerts = news.flatMap((each) => alertsFor(each, books, options))
+      keepUp(books, message.records)
+      const alerts = message.records.flatMap((each) => alertsFor(each, books, options))
       return alerts.length === 0 ? books : Effect.as(record(actor, books, alerts), books)
     },
   })

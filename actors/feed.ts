@@ -130,8 +130,8 @@ export function feed(options: FeedOptions) {
           show(state, options, actor)
           return state
         case "Recorded": {
-          const news = keepUp(state.books, message.records)
-          if (news.some(({ event }) => event._tag.startsWith("Strategy"))) want(state)
+          keepUp(state.books, message.records)
+          if (message.records.some(({ event }) => event._tag.startsWith("Strategy"))) want(state)
           return state
         }
       }

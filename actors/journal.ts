@@ -223,7 +223,11 @@ export const follow = Effect.fnUntraced(function* (
   )
 })
 
-/** Applies what is new, and returns it. A gap is a defect: the restart reads the books again. */
+/**
+ * Applies what is new, and returns it. A gap is a defect: the restart reads the books again. The
+ * books may be ahead of the mailbox (`record` brings them up, too), so whoever reacts to events
+ * reacts to the records of the message, each of which comes once.
+ */
 export function keepUp(
   books: Books,
   records: ReadonlyArray<JournalRecord>,

@@ -80,7 +80,8 @@ export function riskManager(options: RiskManagerOptions) {
           state.equity = message.equity
           return state
         case "Recorded":
-          for (const each of keepUp(state.books, message.records)) settle(state, each)
+          keepUp(state.books, message.records)
+          for (const each of message.records) settle(state, each)
           return state
         case "Signalled":
           return signalled(state, message, options, actor)

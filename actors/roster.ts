@@ -57,8 +57,8 @@ export function roster(options: RosterOptions) {
     }),
     receive: (state, message, actor) => {
       if (message._tag === "Arrange") return arrange(state, options, actor)
-      const news = keepUp(state.books, message.records)
-      return news.some(({ event }) => event._tag.startsWith("Strategy"))
+      keepUp(state.books, message.records)
+      return message.records.some(({ event }) => event._tag.startsWith("Strategy"))
         ? arrange(state, options, actor)
         : state
     },
