@@ -113,7 +113,7 @@ const AssignmentJson = Schema.Struct({
         expected: 'a bar interval such as "5s" or "1m"',
       }),
     ),
-    "5s",
+    "1m",
     "length of the bars it sees",
   ),
   params: defaulting(
@@ -162,12 +162,14 @@ export const ConfigJson = Schema.Struct({
   ),
   strategies: defaulting(
     Schema.Array(AssignmentJson),
-    [
-      { strategy: "rsi_momentum", instrument: "BTC/USDT.BINANCE" },
-      { strategy: "mean_reversion", instrument: "ETH/USDT.BINANCE" },
-      { strategy: "rsi_momentum", instrument: "SOL/USDT.BINANCE" },
-      { strategy: "mean_reversion", instrument: "BNB/USDT.BINANCE" },
-    ],
+    instruments.flatMap((pair) =>
+      ["rsi_momentum", "mean_reversion"].map((strategy) => ({
+        strategy,
+        instrument: `${pair}.BINANCE`,
+        // Short, so that somebody who looks at a first run sees it trade.
+        interval: "2s",
+      }))
+    ),
     "which strategy trades which instrument",
   ),
   risk: defaulting(

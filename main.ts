@@ -8,7 +8,8 @@
 import { Clock, Effect, Random, Redacted, Result, Schema, type Scope } from "effect"
 import { Journal, record } from "./actors/journal.ts"
 import { prometheusText } from "./actors/metrics.ts"
-import { Operator } from "./actors/names.ts"
+import { feedOf } from "./actors/feed.ts"
+import { Monitor, Operator, portfolioKeeperOf } from "./actors/names.ts"
 import { ReadModel, recordView } from "./actors/read_model.ts"
 import {
   type ActorSystem,
@@ -162,7 +163,7 @@ function configFor(config: Config, replay: Replay | undefined): Config {
   for (const { strategy, instrument } of everyOne) {
     const id = assignmentId(strategy, instrument)
     if (assignments.has(id) || notional === undefined) continue
-    const interval = format === "bars" ? "1m" : "5s"
+    const interval = format === "bars" ? "1m" : "2s"
     assignments.set(id, { id, strategy, instrument, interval, params: {}, notional })
   }
   return {
@@ -244,6 +245,12 @@ const assemble = Effect.fnUntraced(function* (
   const isConnected = () =>
     model.books.accounts.get(VENUE)?.ready === true &&
     model.runners.size >= model.books.assignments.size
+  // With the recording the clock stands still: no timer will show the last of it.
+  const showTheEnd = () => {
+    system.ref(feedOf(broker.venue)).send({ _tag: "Show" })
+    system.ref(portfolioKeeperOf(broker.venue)).send({ _tag: "Value" })
+    system.ref(Monitor).send({ _tag: "Tick" })
+  }
   return {
     url: edge.url,
     mode: config.mode,
@@ -253,7 +260,7 @@ const assemble = Effect.fnUntraced(function* (
     ready: firstPrices(model, broker.venue),
     play: replay === undefined || simulated === undefined
       ? undefined
-      : playAll(replay, simulated, settled, isConnected, traffic),
+      : playAll(replay, simulated, settled, isConnected, traffic, Effect.sync(showTheEnd)),
     farewell: (reason) => farewell(system, model, reason),
   }
 })
@@ -653,6 +660,7 @@ const playAll = Effect.fnUntraced(function* (
   settled: Effect.Effect<void>,
   isConnected: () => boolean,
   traffic: Traffic,
+  showTheEnd: Effect.Effect<void>,
 ) {
   const pacing = Clock.Clock.defaultValue()
   // Both streams have acknowledged what was asked of them, and history has been read.
@@ -662,8 +670,9 @@ const playAll = Effect.fnUntraced(function* (
     return yield* new StartFailed({ message: "the replay could not connect to its own venue" })
   }
   const summary = yield* simulated.play({ speed: replay.speed, pacing, settled })
-  yield* settled
   replayed.finished.add(replay)
+  yield* showTheEnd
+  yield* settled
   return summary
 })
 

@@ -73,7 +73,7 @@ Deno.test("parseConfig() fills in every default", () => {
     id: "rsi_momentum:BTC/USDT.BINANCE",
     strategy: "rsi_momentum",
     instrument: "BTC/USDT.BINANCE",
-    interval: "5s",
+    interval: "2s",
     params: { period: 14, oversold: 30, overbought: 70 },
     notional: decimal("1000"),
   })
@@ -112,7 +112,10 @@ Deno.test("parseConfig() takes what is given, and its own schema's name", () => 
 
 Deno.test("parseConfig() puts the default strategies on the listed instruments only", () => {
   const config = parsed({ venues: { binance: { instruments: ["SOL/USDT"] } } })
-  assert.deepEqual(config.strategies.map(({ id }) => id), ["rsi_momentum:SOL/USDT.BINANCE"])
+  assert.deepEqual(config.strategies.map(({ id }) => id), [
+    "rsi_momentum:SOL/USDT.BINANCE",
+    "mean_reversion:SOL/USDT.BINANCE",
+  ])
 })
 
 const complaints: ReadonlyArray<[unknown, string]> = [
