@@ -347,9 +347,11 @@ testDashboard(
       await page.keyboard.press("Shift+F")
       await page.waitForSelector("#dialog-flatten[open]")
       await page.keyboard.press("Escape")
+      await page.waitForSelector("#dialog-flatten", { state: "hidden" })
       await page.keyboard.press("?")
       await page.click("#keys-on")
       await page.keyboard.press("Escape")
+      await page.waitForSelector("#dialog-keys", { state: "hidden" })
       await page.keyboard.press("p")
       assert.equal(await page.locator("dialog[open]").count(), 0)
     }),
@@ -367,7 +369,7 @@ testDashboard(
       await link("lost")
       await page.waitForSelector("#lost", { state: "visible" })
       assert.notEqual(await colour(), before)
-      assert.match(await page.innerText("#status"), /unknown/i)
+      assert.deepEqual(await page.evaluate(statusWords), ["unknown", "unknown", "unknown"])
       second = await startDemo(demo.port)
       second.runtime.commit("Tested", "plain", "test", "of the second run")
       await link("live")
@@ -399,6 +401,23 @@ testDashboard(
     await frozen.stop()
     await demo.stop()
   },
+)
+
+testDashboard(
+  "a first connection that fails is tried again",
+  (demo) =>
+    visit(demo, async ({ page, link }) => {
+      let refusals = 0
+      await page.route("**/events?*", async (route) => {
+        refusals += 1
+        if (refusals === 1) await route.abort()
+        else if (refusals === 2) await route.fulfill({ status: 503, body: "No more viewers" })
+        else await route.continue()
+      })
+      await page.reload()
+      await link("live")
+      assert.equal(refusals, 3)
+    }),
 )
 
 testDashboard(
@@ -560,6 +579,15 @@ async function alarmFindings(): Promise<Array<string>> {
   return violations.map(({ id, nodes }: { id: string; nodes: Array<{ html: string }> }) =>
     `${id}: ${nodes[0]?.html.slice(0, 100)}`
   )
+}
+
+/** Runs in the page. */
+function statusWords(): Array<string> {
+  return [...document.querySelectorAll("#status .pill")].map((pill) => {
+    const word = pill.querySelector<HTMLElement>(".word")
+    const isShown = word !== null && getComputedStyle(word).display !== "none"
+    return isShown ? word.innerText : getComputedStyle(pill, "::after").content.replaceAll('"', "")
+  })
 }
 
 /** Runs in the page: text wider than its box that is neither shortened on purpose nor scrolled. */

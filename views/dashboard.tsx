@@ -84,7 +84,7 @@ const sections = [
   ["events", "Events"],
 ] as const
 
-const scripts = ["htmx.js", "hx-sse.js", "connection.js", "chart.js", "page.js"]
+const scripts = ["htmx.js", "connection.js", "chart.js", "page.js"]
 
 export const Dashboard: FC<DashboardProps> = (props) => {
   const { view, version, now, cursor, instruments } = props
@@ -114,7 +114,13 @@ export const Dashboard: FC<DashboardProps> = (props) => {
         <button type="button" class="btn small" data-freeze>Go on</button>
       </div>
       {/* "none": only partials are swapped, so no stray text or error page replaces the page. */}
-      <main id="main" tabindex={-1} hx-sse:connect={`/events?from=${cursor}`} hx-swap="none">
+      <main
+        id="main"
+        tabindex={-1}
+        hx-sse:connect={`/events?from=${cursor}`}
+        hx-trigger="load, keel:connect"
+        hx-swap="none"
+      >
         <div id="replay">
           <ReplayBar view={view} />
         </div>
@@ -130,7 +136,7 @@ export const Dashboard: FC<DashboardProps> = (props) => {
               title="Positions"
               tools={<a href="/api/v1/fills.csv" download>Fills as CSV</a>}
             >
-              <div id="positions-region" class="scroll">
+              <div id="positions-region" class="scroll" {...scrolled("Table of positions")}>
                 <Positions view={view} />
               </div>
             </Card>
@@ -149,14 +155,14 @@ export const Dashboard: FC<DashboardProps> = (props) => {
               title="Orders"
               tools={<a href="/api/v1/orders.csv" download>Orders as CSV</a>}
             >
-              <div id="orders-region" class="scroll tall">
+              <div id="orders-region" class="scroll tall" {...scrolled("Table of orders")}>
                 <Orders view={view} />
               </div>
             </Card>
           </div>
           <div class="column">
             <Card name="tree" title="Supervision tree">
-              <div id="tree-region" class="scroll none">
+              <div id="tree-region">
                 <Tree view={view} />
               </div>
               <div id="restarts" class="restarts">
@@ -184,9 +190,11 @@ export const Dashboard: FC<DashboardProps> = (props) => {
                 </>
               }
             >
-              <ol id="log" class="log">
-                <Log view={view} />
-              </ol>
+              <div class="log-scroll" {...scrolled("List of events")}>
+                <ol id="log" class="log">
+                  <Log view={view} />
+                </ol>
+              </div>
               <p id="log-none" class="calm" hidden></p>
             </Card>
           </div>
@@ -205,6 +213,11 @@ export const Dashboard: FC<DashboardProps> = (props) => {
       <Dialogs mode={props.mode} newId={props.newId} strategies={props.strategies} />
     </Frame>
   )
+}
+
+/** What scrolls must be reachable by keyboard, and say what it is. */
+function scrolled(label: string) {
+  return { tabindex: 0, role: "region", "aria-label": label }
 }
 
 const Controls: FC<{ view: PageView }> = ({ view }) => (

@@ -205,7 +205,7 @@ export const FlattenQuestion: FC<{ mode: Mode }> = ({ mode }) => (
 
 /** Only what the venue has confirmed is marked as confirmed. */
 const Steps: FC<{ name: string }> = ({ name }) => (
-  <div role="log" aria-live="polite" aria-label="Progress">
+  <div role="log" aria-live="polite" aria-label="Progress" class="steps-scroll" tabindex={0}>
     <ol id={`${name}-steps`} class="steps"></ol>
   </div>
 )

@@ -15,7 +15,7 @@ const htmxConfig = JSON.stringify({
   morphIgnore: ["data-htmx-powered", "open"],
   // A peer that accepts and never answers would otherwise hold a reconnect for 60 s. These hold for
   // every stream: with `reconnect` or `pauseOnBackground` here, a flatten would be posted again.
-  sse: { reconnectDelay: 500, reconnectMaxDelay: 2000, connectTimeout: 1500 },
+  sse: { reconnectDelay: 500, reconnectMaxDelay: 2000, connectTimeout: 3000 },
 })
 
 interface FrameProps {
@@ -44,8 +44,8 @@ export const Frame: FC<PropsWithChildren<FrameProps>> = (props) => (
       <link rel="icon" href={`/static/icon.svg?v=${props.version}`} type="image/svg+xml" />
       <link rel="stylesheet" href={`/static/app.css?v=${props.version}`} />
       {(props.scripts ?? []).map((name) =>
-        // The two libraries are classic scripts and must run before the modules that use them.
-        name.startsWith("h")
+        // The library is a classic script, and modules run after it.
+        name === "htmx.js"
           ? <script defer key={name} src={`/static/${name}?v=${props.version}`}></script>
           : (
             <script

@@ -1,14 +1,15 @@
 /*
  * Says whether the figures on the page can be believed.
  *
- * hx-sse reconnects by itself, but it never notices a peer that has gone silent, and a first
- * connection that fails is not tried again. So every message is a sign of life (the server sends a
+ * hx-sse reconnects by itself, but it does not try a first connection again that failed, and it
+ * never notices a peer that has gone silent. So the first is tried until it stands, every message is a sign of life (the server sends a
  * beat each second) and silence is answered in three steps: waiting, lost, and cut. `data-link` on
  * the root is the one place where the style of the page reads the answer.
  */
 const WAITING_MS = 2_500
 const LOST_MS = 5_000
 const CUT_MS = 12_000
+const FIRST_AGAIN_MS = 1_000
 
 const words = { connecting: "connecting", live: "live", waiting: "waiting", lost: "lost" }
 const main = document.querySelector("#main")
@@ -45,8 +46,16 @@ main.addEventListener("htmx:sse:error", ({ detail }) => {
   if (isEnded(detail.status)) location.reload()
 })
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx?.sourceElement === main && isEnded(ctx.response.status)) location.reload()
+  if (ctx?.sourceElement !== main) return
+  if (isEnded(ctx.response.status)) location.reload()
+  else setTimeout(connectFirst, FIRST_AGAIN_MS)
 })
+document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
+  if (ctx?.sourceElement === main) setTimeout(connectFirst, FIRST_AGAIN_MS)
+})
+function connectFirst() {
+  if (!connection) main.dispatchEvent(new Event("keel:connect"))
+}
 
 // A hidden tab drops its stream; shown again it has a moment to catch up before it counts as lost.
 document.addEventListener("visibilitychange", () => {
@@ -65,16 +74,14 @@ setInterval(() => {
 
 /** Gives up a connection that says nothing, so that another is tried. */
 function cut() {
-  // Without one the first attempt failed, and only loading the page again starts another.
-  if (!connection) return location.reload()
-  if (!connection.reader) return
+  if (!connection?.reader) return
   connection.reader.cancel()
   heardAt = Date.now() - LOST_MS - 1 // still lost, but the next attempt gets its time
 }
 
 /** Starts again from a snapshot: what was frozen away is not in any increment. */
 document.addEventListener("keel:resync", () => {
-  if (!connection) return location.reload()
+  if (!connection) return
   connection.lastEventId = "resync"
   connection.reader?.cancel()
 })
