@@ -55,10 +55,18 @@ async function bundled(): Promise<Executable | undefined> {
     { TMPDIR: folder, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" },
     async () => (await import("@sparticuz/chromium")).default.executablePath(),
   )
+  // Its own configuration looks for the fonts in /tmp, and without any font at all Chromium dies at
+  // the first text field.
+  const fonts = `${folder}/fonts-here.conf`
+  await Deno.writeTextFile(
+    fonts,
+    `<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>` +
+      `<dir>${folder}/fonts</dir><cachedir>${folder}/fonts-cache</cachedir></fontconfig>`,
+  )
   const env = {
     ...Deno.env.toObject(),
     LD_LIBRARY_PATH: `${folder}/al2023/lib`,
-    FONTCONFIG_PATH: `${folder}/fonts`,
+    FONTCONFIG_FILE: fonts,
   }
   return { path, args: ["--no-sandbox", "--headless=shell"], env }
 }
