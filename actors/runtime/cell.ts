@@ -12,7 +12,7 @@
  */
 import { Cause, Effect, type Exit } from "effect"
 import { Become, type ErasedReceive, type ExitReason, type Mailbox, Stop } from "./behavior.ts"
-import type { Runnable } from "./dispatcher.ts"
+import type { Dispatcher, Runnable } from "./dispatcher.ts"
 import type { Incarnation } from "./incarnation.ts"
 import { Ref } from "./registry.ts"
 import { fingerprint } from "./report.ts"
@@ -57,44 +57,45 @@ interface WaitingSender {
 const noReceive: ErasedReceive = (state) => state
 
 export class Cell extends Ref implements Runnable {
+  // In the order of their use: what every message touches lies together.
+  private status = SUSPENDED
+  private queued = false
+  /** Something is on the control lane. */
+  private urgent = false
+  private head = 0
+  private tail = 0
+  // The ring starts empty (mask -1): an actor that never gets a message owns none.
+  private mask = -1
+  /** Depth at which `send` has to think: the mailbox is full, or the ring, or nothing is simple here. */
+  private simpleBelow = 0
+  private ring: Array<unknown> = []
+  private value: unknown = undefined
+  private receive: ErasedReceive = noReceive
+  private life: Incarnation | undefined = undefined
+  private readonly dispatcher: Dispatcher
+  private senders: Array<WaitingSender> | undefined = undefined
+  /** Where the message of a key is in the ring. */
+  private places: Map<unknown, number> | undefined = undefined
   processed = 0
+  depthMax = 0
+  private lastActiveMs = -1
+
   /** Accepted and then lost: pushed out by a newer one, or conflated. */
   dropped = 0
   /** Refused because the mailbox was full. */
   rejected = 0
   /** Lost because handling them crashed the actor. */
   failed = 0
-  depthMax = 0
-  /** Epoch milliseconds of the last pass that ran this cell; 0 before the first. */
-  lastActiveAt = 0
   /** Type and hash of the message that crashed the last incarnation. */
   lastFailed: string | undefined = undefined
   /** How the last incarnation ended. */
   lastExit: ExitReason | undefined = undefined
   /** Why it is dead, in one line. */
   epitaph: string | undefined = undefined
-
-  private status = SUSPENDED
-  private queued = false
-  /** Something is on the control lane. */
-  private urgent = false
-  // The ring starts empty (mask -1): an actor that never gets a message owns none.
-  private ring: Array<unknown> = []
-  private mask = -1
-  private head = 0
-  private tail = 0
-  /** Depth at which `send` has to think: the mailbox is full, or the ring, or nothing is simple here. */
-  private simpleBelow = 0
-  private value: unknown = undefined
-  private receive: ErasedReceive = noReceive
-  private life: Incarnation | undefined = undefined
   private handling: unknown = undefined
   private control: Array<Signal> | undefined = undefined
   private replies: Map<unknown, PendingReply> | undefined = undefined
   private watchers: Set<Watcher> | undefined = undefined
-  private senders: Array<WaitingSender> | undefined = undefined
-  /** Where the message of a key is in the ring. */
-  private places: Map<unknown, number> | undefined = undefined
 
   constructor(
     readonly runtime: Runtime,
@@ -102,6 +103,7 @@ export class Cell extends Ref implements Runnable {
     private readonly owner: { readonly path: string },
   ) {
     super()
+    this.dispatcher = runtime.dispatcher
   }
 
   get path() {
@@ -110,6 +112,11 @@ export class Cell extends Ref implements Runnable {
 
   get depth() {
     return this.tail - this.head
+  }
+
+  /** Epoch milliseconds of the last pass that ran this cell; 0 before the first. */
+  get lastActiveAt() {
+    return this.lastActiveMs < 0 ? 0 : this.dispatcher.originMs + this.lastActiveMs
   }
 
   get isDead() {
@@ -273,9 +280,13 @@ export class Cell extends Ref implements Runnable {
   run(limit: number): number {
     this.queued = false
     if (this.status !== READY) return 1
-    this.lastActiveAt = this.runtime.dispatcher.now
+    this.lastActiveMs = this.dispatcher.elapsedMs
     const depth = this.tail - this.head
     if (depth > this.depthMax) this.depthMax = depth
+    // Only what is there now: who sends to himself must not keep the turn, and what he sends to others
+    // would pile up.
+    let left = depth < limit ? depth : limit
+    if (this.urgent) left = Math.min(limit, left + this.control!.length)
     const life = this.life!
     let done = 0
     let message: unknown
@@ -302,7 +313,7 @@ export class Cell extends Ref implements Runnable {
           this.processed += done
           return done
         }
-      } while (done < limit && this.status === READY)
+      } while (done < left && this.status === READY)
     } catch (defect) {
       this.processed += done
       this.crash(Cause.die(defect), message)
@@ -406,7 +417,7 @@ export class Cell extends Ref implements Runnable {
     this.status = READY
     if (this.queued) return
     this.queued = true
-    this.runtime.dispatcher.ready(this)
+    this.dispatcher.ready(this)
   }
 
   private admit() {

@@ -18,8 +18,10 @@ export interface Runnable {
 export interface Dispatcher {
   /** Has `runnable` run once, soon, never on the caller's stack. */
   ready(runnable: Runnable): void
-  /** Epoch milliseconds, as of the present pass: for stamps that need not be exact. */
-  readonly now: number
+  /** Whole milliseconds since `originMs`, as of the present pass: for stamps that need not be exact. */
+  readonly elapsedMs: number
+  /** Epoch milliseconds. */
+  readonly originMs: number
 }
 
 export interface DispatcherOptions {
@@ -29,74 +31,98 @@ export interface DispatcherOptions {
   readonly batch?: number
 }
 
+/** Positions are counted from zero again before they leave V8's small integers. */
+const POSITION_MAX = 2 ** 30
+
 /** Runs cells on the event loop, in real time. */
 export class EventLoopDispatcher implements Dispatcher {
-  now = 0
-  readonly #budgetMs: number
-  readonly #batch: number
-  #current: Array<Runnable> = []
-  #next: Array<Runnable> = []
-  #at = 0
-  #scheduled = false
+  elapsedMs = 0
+  readonly originMs: number
+  private readonly budgetMs: number
+  private readonly batch: number
+  // The queue is a ring: an array that is emptied gives its memory back, and takes it again.
+  private queue: Array<Runnable | undefined> = new Array(64).fill(undefined)
+  private mask = 63
+  private head = 0
+  private tail = 0
+  private scheduled = false
+  private turnOpen = false
   /** When this turn's budget ends, by `performance.now()`. */
-  #deadline = 0
-  #turnOpen = false
+  private deadline = 0
+  private readonly startedAt = performance.now()
 
   constructor(options: DispatcherOptions = {}) {
-    this.#budgetMs = options.budgetMs ?? 2
-    this.#batch = options.batch ?? 256
+    this.budgetMs = options.budgetMs ?? 2
+    this.batch = options.batch ?? 256
+    this.originMs = Math.round(performance.timeOrigin + this.startedAt)
   }
 
   ready(runnable: Runnable) {
-    this.#next.push(runnable)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    queueMicrotask(this.#pass)
+    if (this.tail - this.head > this.mask) this.grow()
+    this.queue[this.tail++ & this.mask] = runnable
+    if (this.scheduled) return
+    this.scheduled = true
+    queueMicrotask(this.pass)
   }
 
-  readonly #pass = () => {
+  private readonly pass = () => {
     let empty = false
     try {
-      empty = this.#runReady()
+      empty = this.runReady()
     } finally {
       // Also when somebody's observer has thrown: the other actors must go on.
-      if (empty) this.#scheduled = false
+      if (empty) this.scheduled = false
       // Microtasks would starve timers for ever; an immediate lets them pass.
-      else setImmediate(this.#pass)
+      else setImmediate(this.pass)
     }
   }
 
-  readonly #closeTurn = () => {
-    this.#turnOpen = false
+  private readonly closeTurn = () => {
+    this.turnOpen = false
   }
 
   /** Runs cells until none is ready (true) or the turn's budget is spent (false). */
-  #runReady(): boolean {
-    let time = performance.now()
-    if (!this.#turnOpen) {
-      this.#turnOpen = true
-      this.#deadline = time + this.#budgetMs
-      setImmediate(this.#closeTurn)
-    } else if (time > this.#deadline) return false
-    this.now = performance.timeOrigin + time
-    const batch = this.#batch
+  private runReady(): boolean {
+    if (!this.inBudget()) return false
     let handled = 0
-    while (true) {
-      while (this.#at < this.#current.length) {
-        // Reading the clock costs as much as a message: once per batch is enough.
-        if (handled >= batch) {
-          handled = 0
-          time = performance.now()
-          if (time > this.#deadline) return false
-          this.now = performance.timeOrigin + time
-        }
-        handled += this.#current[this.#at++]!.run(batch)
+    while (this.head !== this.tail) {
+      // Reading the clock costs as much as a message: once per batch is enough.
+      if (handled >= this.batch) {
+        handled = 0
+        if (!this.inBudget()) return false
       }
-      const done = this.#current
-      done.length = this.#at = 0
-      if (this.#next.length === 0) return true
-      this.#current = this.#next
-      this.#next = done
+      const index = this.head++ & this.mask
+      const runnable = this.queue[index]!
+      this.queue[index] = undefined
+      handled += runnable.run(this.batch)
     }
+    this.head = this.tail = 0
+    return true
+  }
+
+  private inBudget(): boolean {
+    const now = performance.now()
+    if (!this.turnOpen) {
+      this.turnOpen = true
+      this.deadline = now + this.budgetMs
+      setImmediate(this.closeTurn)
+    } else if (now > this.deadline) return false
+    this.elapsedMs = Math.floor(now - this.startedAt)
+    if (this.head > POSITION_MAX) {
+      const whole = this.head & ~this.mask
+      this.head -= whole
+      this.tail -= whole
+    }
+    return true
+  }
+
+  private grow() {
+    const count = this.tail - this.head
+    const queue = new Array<Runnable | undefined>(2 * this.queue.length).fill(undefined)
+    for (let i = 0; i < count; i++) queue[i] = this.queue[(this.head + i) & this.mask]
+    this.queue = queue
+    this.mask = queue.length - 1
+    this.head = 0
+    this.tail = count
   }
 }

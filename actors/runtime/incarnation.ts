@@ -56,6 +56,7 @@ export class Incarnation implements ActorContext<unknown> {
   private timers: Set<Timer> | undefined = undefined
   private monitors: Set<Monitor> | undefined = undefined
   private aside: Array<unknown> | undefined = undefined
+  private refs: Map<string, FencedRef> | undefined = undefined
   private forks: Set<Fiber.Fiber<unknown, unknown>> | undefined = undefined
 
   constructor(private readonly parent: Parent, readonly incarnation: number) {}
@@ -75,6 +76,7 @@ export class Incarnation implements ActorContext<unknown> {
       this.alive = false
       this.cancelTimers()
       this.dropMonitors()
+      this.fenceRefs()
       return Effect.asVoid(Effect.exit(Scope.close(this.scope, exit)))
     })
 
@@ -134,6 +136,7 @@ export class Incarnation implements ActorContext<unknown> {
     this.deadline?.cancel()
     this.cancelTimers()
     this.dropMonitors()
+    this.fenceRefs()
     const { cell } = this.parent
     cell.failReplies("dead", undefined)
     cell.release()
@@ -153,6 +156,10 @@ export class Incarnation implements ActorContext<unknown> {
     if (monitors !== undefined) { for (const monitor of monitors) monitor.demonitor() }
   }
 
+  private fenceRefs() {
+    if (this.refs !== undefined) { for (const ref of this.refs.values()) ref.fence() }
+  }
+
   // ---- what the actor may do ---------------------------------------------------
 
   get path() {
@@ -164,7 +171,15 @@ export class Incarnation implements ActorContext<unknown> {
   }
 
   ref<N>(name: ActorName<N>): ActorRef<N> {
-    return new FencedRef(this, this.parent.runtime.registry.ref(name.id), this.parent.runtime)
+    const refs = this.refs ??= new Map()
+    let ref = refs.get(name.id)
+    if (ref === undefined) {
+      const { runtime } = this.parent
+      ref = new FencedRef(runtime.registry.ref(name.id), runtime)
+      if (!this.alive) ref.fence()
+      refs.set(name.id, ref)
+    }
+    return ref
   }
 
   now(): number {
@@ -287,14 +302,11 @@ function exitOf(reason: ExitReason): Exit.Exit<void, unknown> {
 
 /** A reference that dies with the incarnation that holds it: an abandoned one reaches nobody. */
 class FencedRef extends Ref {
-  /** Who had the name when it was last looked up: a look for every message would cost as much as one. */
+  /** Who had the name when it was last looked up: looking for every message costs as much as one. */
   private known: Cell | undefined = undefined
+  private fenced = false
 
-  constructor(
-    private readonly life: Incarnation,
-    private readonly target: NamedRef,
-    private readonly runtime: Runtime,
-  ) {
+  constructor(private readonly target: NamedRef, private readonly runtime: Runtime) {
     super()
   }
 
@@ -307,37 +319,32 @@ class FencedRef extends Ref {
   }
 
   cell() {
-    return this.life.alive ? this.target.cell() : undefined
+    return this.fenced ? undefined : this.target.cell()
   }
 
   send(message: unknown): boolean {
     const cell = this.known
-    if (cell === undefined || cell.isDead || !this.life.alive) return this.lookUp().send(message)
-    return cell.send(message)
+    return cell === undefined || cell.isDead ? this.sendSlowly(message) : cell.send(message)
   }
 
   signal(message: unknown): boolean {
-    return this.lookUp().signal(message)
+    return this.fenced ? this.refuse(message) : this.target.signal(message)
   }
 
-  private lookUp(): ActorRef<unknown> {
-    if (!this.life.alive) return new Fence(this.path, this.runtime)
+  fence() {
+    this.fenced = true
+    this.known = undefined
+  }
+
+  private sendSlowly(message: unknown): boolean {
+    if (this.fenced) return this.refuse(message)
     this.known = this.target.cell()
-    return this.target
+    return this.target.send(message)
   }
-}
 
-/** What an abandoned incarnation sends to. */
-class Fence implements ActorRef<unknown> {
-  constructor(readonly path: string, private readonly runtime: Runtime) {}
-
-  send(message: unknown): boolean {
+  private refuse(message: unknown): false {
     this.runtime.deadLetter(this.path, message, "fenced")
     return false
-  }
-
-  signal(message: unknown): boolean {
-    return this.send(message)
   }
 }
 

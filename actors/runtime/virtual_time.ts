@@ -179,14 +179,15 @@ export class VirtualTime {
   }
 
   #makeDispatcher(): Dispatcher {
-    const now = () => this.now
+    const originMs = this.#now
+    const elapsed = () => Math.floor(this.now - originMs)
     const turn = () => this.#random === undefined ? 256 : 1 + Math.floor(this.#random() * TURN_MAX)
-    const push = (runnable: Runnable) => this.#ready.push(() => runnable.run(turn()))
     return {
-      ready: push,
-      get now() {
-        return now()
+      originMs,
+      get elapsedMs() {
+        return elapsed()
       },
+      ready: (runnable: Runnable) => void this.#ready.push(() => runnable.run(turn())),
     }
   }
 

@@ -24,7 +24,8 @@ for (let i = 0; i <= Number(repetitions); i++) {
   const rate = program.messages / (performance.now() - startedAt) * 1_000
   if (i > 0) rates.push(Math.round(rate))
 }
+const inOrder = [...rates]
 rates.sort((a, b) => a - b)
-console.log(JSON.stringify({ engine, name, median: rates[rates.length >> 1], rates }))
+console.log(JSON.stringify({ engine, name, median: rates[rates.length >> 1], rates: inOrder }))
 // nact and comedy would keep the process alive.
 Deno.exit(0)
