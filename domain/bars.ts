@@ -14,11 +14,13 @@ export interface BarBuilder {
   readonly intervalMs: number
   /** Bars that open before this are incomplete; undefined until the first trade tells the time. */
   readonly completeFrom: number | undefined
+  /** End of the last bar that was closed: nothing that opens before is published (again). */
+  readonly closedUntil: number
   readonly forming: Bar | undefined
 }
 
 export function barBuilder(instrument: InstrumentId, intervalMs: number): BarBuilder {
-  return { instrument, intervalMs, completeFrom: undefined, forming: undefined }
+  return { instrument, intervalMs, completeFrom: undefined, closedUntil: 0, forming: undefined }
 }
 
 /** Folds one trade; also returns the bar it closed, if it closed one. */
@@ -37,8 +39,8 @@ export function addTrade(
   if (forming !== undefined && openTime === forming.openTime) {
     return [{ ...builder, completeFrom, forming: grow(forming, trade) }, undefined]
   }
-  const opened = { ...builder, completeFrom, forming: open(builder, openTime, trade) }
-  return [opened, complete(builder, forming)]
+  const [rest, bar] = close(builder)
+  return [{ ...rest, completeFrom, forming: open(builder, openTime, trade) }, bar]
 }
 
 /** Closes the forming bar when `time` has passed its end. */
@@ -50,7 +52,7 @@ export function closeBar(
   if (forming === undefined || time < forming.openTime + builder.intervalMs) {
     return [builder, undefined]
   }
-  return [{ ...builder, forming: undefined }, complete(builder, forming)]
+  return close(builder)
 }
 
 /** Trades may be missing from here on: the forming bar and the one `time` falls into are lost. */
@@ -58,9 +60,17 @@ export function breakBar(builder: BarBuilder): BarBuilder {
   return { ...builder, completeFrom: undefined, forming: undefined }
 }
 
-function complete(builder: BarBuilder, bar: Bar | undefined): Bar | undefined {
-  if (bar === undefined || builder.completeFrom === undefined) return undefined
-  return bar.openTime >= builder.completeFrom ? bar : undefined
+/** Takes the forming bar away; also returns it when it is whole and has not been seen before. */
+function close(builder: BarBuilder): readonly [BarBuilder, Bar | undefined] {
+  const { forming, completeFrom, closedUntil, intervalMs } = builder
+  if (forming === undefined || completeFrom === undefined) return [builder, undefined]
+  const rest = {
+    ...builder,
+    forming: undefined,
+    closedUntil: Math.max(closedUntil, forming.openTime + intervalMs),
+  }
+  const isWhole = forming.openTime >= Math.max(completeFrom, closedUntil)
+  return [rest, isWhole ? forming : undefined]
 }
 
 function open(builder: BarBuilder, openTime: number, trade: Trade): Bar {

@@ -7,7 +7,7 @@
  * stands still takes `copyBooks`.
  */
 import type { Command } from "./command.ts"
-import { add, type Decimal, multiply, subtract, zero } from "./decimal.ts"
+import { add, type Decimal, isZero, multiply, subtract, zero } from "./decimal.ts"
 import type { EventOf, JournalRecord } from "./event.ts"
 import type { InstrumentId } from "./instrument.ts"
 import {
@@ -411,7 +411,8 @@ function moveCash(books: Books, venue: string, fill: Fill) {
   const isBuy = fill.side === "buy"
   move(base, isBuy ? fill.quantity : subtract(zero, fill.quantity))
   move(quote, isBuy ? subtract(zero, notional) : notional)
-  move(fill.feeAsset, subtract(zero, fill.fee))
+  // A fill without a fee need not name an asset for it.
+  if (!isZero(fill.fee)) move(fill.feeAsset, subtract(zero, fill.fee))
   books.accounts.set(venue, { ...account, moved })
 }
 

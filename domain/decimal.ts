@@ -10,7 +10,7 @@ import { BigDecimal, Option, Schema, SchemaTransformation } from "effect"
 export type Decimal = BigDecimal.BigDecimal
 
 /** Plain digits with an optional fraction: no exponent, no `+`, no blanks, at most 40 characters. */
-export const decimalPattern = /^-?(?:0|[1-9]\d{0,22})(?:\.\d{1,18})?$/u
+export const decimalPattern = /^-?(?:0|[1-9]\d{0,19})(?:\.\d{1,18})?$/u
 
 export const zero: Decimal = BigDecimal.make(0n, 0)
 export const one: Decimal = BigDecimal.make(1n, 0)

@@ -16,7 +16,7 @@ import {
 } from "./decimal.ts"
 import { type InstrumentId, venueOf } from "./instrument.ts"
 import type { PriceSource } from "./overview.ts"
-import { averagePrice, type Position, unrealisedPnl } from "./position.ts"
+import { averagePrice, type Position } from "./position.ts"
 
 /** The latest price of one instrument, with where and when it came from. */
 export interface Mark {
@@ -69,9 +69,13 @@ export function equityOf(
     realised = add(realised, position.realisedPnl)
     fees = add(fees, position.fees)
     if (isZero(position.quantity)) continue
-    const price = markPrice(position, marks.get(position.instrument))
-    unrealised = add(unrealised, unrealisedPnl(position, price))
-    exposure = add(exposure, absolute(multiply(position.quantity, price)))
+    const mark = marks.get(position.instrument)
+    // Without a price, exactly its cost: an average price would be rounded.
+    const value = mark === undefined
+      ? position.cost
+      : multiply(position.quantity, markPrice(position, mark))
+    unrealised = add(unrealised, subtract(value, position.cost))
+    exposure = add(exposure, absolute(value))
   }
   const total = subtract(add(add(start, realised), unrealised), fees)
   const peak = larger(curve?.peak ?? total, total)

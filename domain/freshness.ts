@@ -29,7 +29,8 @@ export class Fresh {
     return new Fresh(instrument, price.bid, price.ask, heardAt, heardAt + staleAfterMs)
   }
 
+  /** A price from the future proves nothing: the clock was set back, and it may be any age. */
   isValidAt(time: number): boolean {
-    return time < this.expiresAt
+    return time >= this.heardAt && time < this.expiresAt
   }
 }

@@ -23,7 +23,7 @@ import type { InstrumentId } from "./instrument.ts"
 
 /** Our execution. */
 export interface Fill {
-  /** The venue's id of this execution, unique per venue: fills are a set keyed by it. */
+  /** The venue's id of this execution, unique per instrument: fills are a set keyed by both. */
   readonly executionId: string
   readonly clientOrderId: string
   readonly instrument: InstrumentId
@@ -131,8 +131,9 @@ function settle(position: Position, moved: Decimal, price: Decimal, time: number
 }
 
 /**
- * Books a movement to its holder. One who holds nothing that it could close (an operator closing a
- * position, say) takes from those who do, the largest first; what is left over is its own.
+ * Books a movement to its holder: first against what it holds itself. One who closes more than that
+ * (an operator closing a position, say) takes from the others, the largest first; what is left over
+ * after them is its own.
  */
 function attribute(
   holders: ReadonlyMap<string, Decimal>,
@@ -141,17 +142,19 @@ function attribute(
 ): ReadonlyMap<string, Decimal> {
   const next = new Map(holders)
   let left = moved
-  const closes = (held: Decimal) => isPositive(held) !== isPositive(moved)
-  if (!holders.has(holder)) {
-    for (const [name, held] of [...holders].filter(([, held]) => closes(held)).sort(largestFirst)) {
-      const taken = isPositive(held) ? larger(left, negate(held)) : smaller(left, negate(held))
-      left = subtract(left, taken)
-      book(next, name, taken)
-    }
+  const ownFirst = (a: Holding, b: Holding) =>
+    Number(b[0] === holder) - Number(a[0] === holder) || largestFirst(a, b)
+  for (const [name, held] of [...holders].sort(ownFirst)) {
+    if (isPositive(held) === isPositive(moved)) continue
+    const taken = isPositive(held) ? larger(left, negate(held)) : smaller(left, negate(held))
+    left = subtract(left, taken)
+    book(next, name, taken)
   }
   book(next, holder, left)
   return next
 }
+
+type Holding = readonly [holder: string, quantity: Decimal]
 
 function book(holders: Map<string, Decimal>, holder: string, moved: Decimal) {
   const quantity = add(holders.get(holder) ?? zero, moved)
@@ -159,7 +162,7 @@ function book(holders: Map<string, Decimal>, holder: string, moved: Decimal) {
   else holders.set(holder, quantity)
 }
 
-function largestFirst(a: readonly [string, Decimal], b: readonly [string, Decimal]): number {
+function largestFirst(a: Holding, b: Holding): number {
   return -compare(absolute(a[1]), absolute(b[1]))
 }
 
@@ -173,7 +176,7 @@ export function transferHolding(position: Position, from: string, to: string): P
   if (held === undefined || from === to) return position
   const holders = new Map(position.holders)
   holders.delete(from)
-  holders.set(to, add(holders.get(to) ?? zero, held))
+  book(holders, to, held)
   return { ...position, holders }
 }
 

@@ -22,7 +22,7 @@ import {
   zero,
 } from "./decimal.ts"
 import type { Fresh } from "./freshness.ts"
-import { type Instrument, isTradable, quantise, tradableQuantity } from "./instrument.ts"
+import { type Instrument, isTradable, quantise, tradableQuantity, venueOf } from "./instrument.ts"
 import { leavesQuantity } from "./order.ts"
 import type { OrderPurpose } from "./order.ts"
 
@@ -32,7 +32,7 @@ export interface RiskLimits {
   readonly positionNotionalMax: Decimal
   readonly exposureMax: Decimal
   readonly ordersPerMinuteMax: number
-  /** Loss since the start of the day (UTC) at which nothing is opened any more. */
+  /** Loss since the start of the day (UTC) beyond which nothing is opened any more. */
   readonly dailyLossMax: Decimal
 }
 
@@ -94,8 +94,10 @@ export interface RiskContext {
   readonly equity: Decimal | undefined
   /** Orders approved within the last minute. */
   readonly ordersLastMinute: number
-  /** Approved but not yet in the books, as notional by instrument. */
+  /** Openings approved but not yet in the books, as notional by instrument. */
   readonly pending: ReadonlyMap<string, Decimal>
+  /** Reductions approved but not yet in the books, as quantity by instrument. */
+  readonly reducing?: ReadonlyMap<string, Decimal>
   readonly now: number
 }
 
@@ -113,7 +115,8 @@ export function approveOpening(
     return denied("MARKET_DATA_STALE", { instrument: instrument.id, ageMs: age })
   }
   const price = fresh.ask
-  const quantity = quantise(instrument, divide(wish.notional, price, 18))
+  const wanted = smaller(divide(wish.notional, price, 18), instrument.quantityMax)
+  const quantity = quantise(instrument, wanted)
   const notional = multiply(quantity, price)
   if (!isTradable(instrument, quantity, price)) {
     return denied("BELOW_MINIMUM", {
@@ -122,7 +125,7 @@ export function approveOpening(
       minimum: formatDecimal(instrument.notionalMin),
     })
   }
-  return deniedByHolding(context, wish.origin) ??
+  return deniedByHolding(context, wish.origin, fresh) ??
     deniedByLimits(context, notional) ??
     deniedByCash(context, books.accounts.get(instrument.venue), notional) ??
     approved({
@@ -130,7 +133,7 @@ export function approveOpening(
       purpose: "open",
       instrument,
       side: "buy",
-      quantity: isGreater(quantity, instrument.quantityMax) ? instrument.quantityMax : quantity,
+      quantity,
       origin: wish.origin,
       reason: wish.reason,
       fresh,
@@ -138,8 +141,9 @@ export function approveOpening(
 }
 
 /**
- * Closes up to `quantity` of the position, never more than is held and not already being sold.
- * `quantity` undefined means all that `origin` holds, or the whole position for the operator.
+ * Closes up to `quantity` of the position, never more than is held and not already being sold, and
+ * no more than the venue takes in one order. `quantity` undefined means all that `origin` holds, or
+ * the whole position for the operator.
  */
 export function approveReducing(
   context: RiskContext,
@@ -162,20 +166,23 @@ export function approveReducing(
   if (position === undefined || isZero(position.quantity)) {
     return denied("NOTHING_TO_REDUCE", { instrument: instrument.id })
   }
-  const held = absolute(position.quantity)
-  const own = wish.byOperator ? held : absolute(position.holders.get(wish.origin) ?? zero)
   const side = isPositive(position.quantity) ? "sell" : "buy"
-  const underWay = openOrders(books)
-    .filter((order) => order.instrument === instrument.id && order.side === side)
-    .reduce((sum, order) => add(sum, leavesQuantity(order)), zero)
+  const own = wish.byOperator
+    ? absolute(position.quantity)
+    : alongWith(position.quantity, position.holders.get(wish.origin) ?? zero)
+  if (isZero(own)) {
+    return denied("NOTHING_TO_REDUCE", { instrument: instrument.id, origin: wish.origin })
+  }
+  const pending = context.reducing?.get(instrument.id) ?? zero
+  const underWay = add(pending, closingQuantity(books, instrument.id, side))
   if (isPositive(underWay) && !wish.byOperator) {
     return denied("ORDER_IN_FLIGHT", {
       instrument: instrument.id,
       quantity: formatDecimal(underWay),
     })
   }
-  const available = smaller(own, subtract(held, underWay))
-  const wanted = smaller(wish.quantity ?? available, available)
+  const available = smaller(own, subtract(absolute(position.quantity), underWay))
+  const wanted = smaller(smaller(wish.quantity ?? available, available), instrument.quantityMax)
   const quantity = tradableQuantity(instrument, wanted, context.marks.get(instrument.id))
   if (!isPositive(quantity)) {
     return denied("BELOW_MINIMUM", {
@@ -193,6 +200,26 @@ export function approveReducing(
     origin: wish.origin,
     reason: wish.reason,
   })
+}
+
+/**
+ * What orders of this side may still take from the position. An order is written before it is sent,
+ * so whoever sends can ask again with the newest books: `closingQuantity` plus the order must not
+ * exceed what is held.
+ */
+export function closingQuantity(
+  books: Books,
+  instrument: string,
+  side: "buy" | "sell",
+): Decimal {
+  return openOrders(books)
+    .filter((order) => order.instrument === instrument && order.side === side)
+    .reduce((sum, order) => add(sum, leavesQuantity(order)), zero)
+}
+
+/** How much of `part` lies on the same side of zero as `whole`. */
+function alongWith(whole: Decimal, part: Decimal): Decimal {
+  return isPositive(whole) === isPositive(part) ? absolute(part) : zero
 }
 
 function deniedByState(context: RiskContext, origin: string): Denied | undefined {
@@ -227,12 +254,10 @@ function haltedBy(books: Books): Denied {
   return denied("TRADING_HALTED", { reason: books.tradingStateReason ?? "" })
 }
 
-function deniedByHolding(context: RiskContext, origin: string): Denied | undefined {
+function deniedByHolding(context: RiskContext, origin: string, fresh: Fresh): Denied | undefined {
   const { books, instrument, pending } = context
   const held = books.positions.get(instrument.id)?.holders.get(origin)
-  if (
-    held !== undefined && isTradable(instrument, held, context.marks.get(instrument.id) ?? zero)
-  ) {
+  if (held !== undefined && isTradable(instrument, held, fresh.bid)) {
     return denied("ALREADY_HOLDING", { origin, quantity: formatDecimal(held) })
   }
   const inFlight = openOrders(books).some((order) =>
@@ -273,22 +298,29 @@ function deniedByLimits(context: RiskContext, notional: Decimal): Denied | undef
 
 /** Positions at their marks, opening orders that may still fill, and what is approved and not yet written. */
 function exposureByInstrument(context: RiskContext): Map<string, Decimal> {
-  const { books, marks, pending } = context
-  const exposures = new Map<string, Decimal>(pending)
-  const expose = (instrument: string, notional: Decimal) =>
-    exposures.set(instrument, add(exposures.get(instrument) ?? zero, notional))
-  for (const [instrument, position] of books.positions) {
-    const mark = marks.get(instrument)
+  const exposures = openingByInstrument(context)
+  for (const [instrument, position] of context.books.positions) {
+    const mark = context.marks.get(instrument)
     const notional = mark === undefined ? position.cost : multiply(position.quantity, mark)
-    if (!isZero(position.quantity)) expose(instrument, absolute(notional))
+    expose(exposures, instrument, absolute(notional))
   }
+  return exposures
+}
+
+/** What has been approved or sent to open, and is not filled: it still needs its cash. */
+function openingByInstrument({ books, marks, pending }: RiskContext): Map<string, Decimal> {
+  const opening = new Map<string, Decimal>(pending)
   for (const order of openOrders(books)) {
     const price = order.price ?? marks.get(order.instrument)
     if (order.purpose === "open" && price !== undefined) {
-      expose(order.instrument, multiply(leavesQuantity(order), price))
+      expose(opening, order.instrument, multiply(leavesQuantity(order), price))
     }
   }
-  return exposures
+  return opening
+}
+
+function expose(exposures: Map<string, Decimal>, instrument: string, notional: Decimal) {
+  exposures.set(instrument, add(exposures.get(instrument) ?? zero, notional))
 }
 
 function deniedByCash(
@@ -298,7 +330,9 @@ function deniedByCash(
 ): Denied | undefined {
   if (account === undefined) return undefined
   const cash = expectedBalance(account, account.quoteAsset)
-  const reserved = [...context.pending.values()].reduce(add, notional)
+  const reserved = [...openingByInstrument(context)]
+    .filter(([instrument]) => venueOf(instrument) === account.venue)
+    .reduce((sum, [, amount]) => add(sum, amount), notional)
   if (isLess(cash, reserved)) {
     return denied("INSUFFICIENT_CASH", {
       cash: formatDecimal(cash),

@@ -26,7 +26,12 @@ export const MeanReversionParams = Schema.Struct({
     Schema.withDecodingDefaultKey(Effect.succeed(20)),
     Schema.annotateKey({ description: "closes in the average" }),
   ),
-  deviations: Schema.Finite.check(Schema.isBetween({ minimum: 0.1, maximum: 10 })).pipe(
+  deviations: Schema.Finite.check(
+    Schema.isBetween({ minimum: 0.1, maximum: 10 }),
+    Schema.makeFilter((value) =>
+      Math.round(value * 1_000) / 1_000 === value || "must have at most three decimals"
+    ),
+  ).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(2)),
     Schema.annotateKey({ description: "width of the band in standard deviations" }),
   ),

@@ -26,7 +26,11 @@ export const RsiMomentumParams = Schema.Struct({
     Schema.withDecodingDefaultKey(Effect.succeed(70)),
     Schema.annotateKey({ description: "sells when the index rises above this" }),
   ),
-})
+}).check(
+  Schema.makeFilter(({ oversold, overbought }) =>
+    oversold < overbought || { path: ["oversold"], issue: "must be below overbought" }
+  ),
+)
 export type RsiMomentumParams = typeof RsiMomentumParams.Type
 
 interface State {
