@@ -10,7 +10,7 @@ import { FEE_BPS } from "./exchange.ts"
 import { type Interval, INTERVALS_MS, type Kline } from "./klines.ts"
 import type { BalanceRecord, FillRecord, OrderRecord } from "./ledger.ts"
 import { type Listing, PRICE_BAND_MILLI } from "./listing.ts"
-import { RATE_LIMITS } from "./rate_limits.ts"
+import { type Limits, rateLimitsBody } from "./rate_limits.ts"
 import type { Level } from "./shown_book.ts"
 import type { Quote, TapeTrade } from "./tape.ts"
 
@@ -147,11 +147,15 @@ export function levelBody(level: Level) {
 
 // The venue
 
-export function exchangeInfoBody(listings: ReadonlyArray<Listing>, now: number) {
+export function exchangeInfoBody(
+  listings: ReadonlyArray<Listing>,
+  limits: Limits,
+  now: number,
+) {
   return {
     timezone: "UTC",
     serverTime: now,
-    rateLimits: RATE_LIMITS,
+    rateLimits: rateLimitsBody(limits),
     exchangeFilters: [],
     symbols: listings.map(symbolBody),
   }

@@ -17,18 +17,22 @@ import type { Usage } from "./rate_limits.ts"
 
 export interface Answer {
   readonly body: unknown
+  /** HTTP status; 200 unless a part of it failed. */
+  readonly status?: number
   /** What to make durable and report before the answer leaves. */
   readonly changes?: ReadonlyArray<Change>
-  /** A new order, which counts towards the order limits. */
+  /** A new order, whose answer says how many there have been. */
   readonly isOrder?: boolean
 }
 
 export interface Operation {
-  /** What it asks of its caller: nothing, a key, or a key and a signature. */
-  readonly security: "none" | "key" | "signed"
+  /** Whether the caller has to sign. */
+  readonly security: "none" | "signed"
   readonly weight: (params: Params) => number
   /** Successful orders and cancels weigh nothing. */
   readonly isFreeWhenDone?: boolean
+  /** Counts towards the order limits. */
+  readonly isOrder?: boolean
   readonly params: ReadonlyArray<string>
   readonly run: (context: Context, params: Params) => Answer
 }
@@ -68,8 +72,8 @@ export const OPERATIONS = {
     security: "none",
     weight: () => 20,
     params: ["symbol", "symbols", "permissions", "showPermissionSets", "symbolStatus"],
-    run: ({ venue, now }, params) => {
-      const body = message.exchangeInfoBody(asked(venue, params).listings, now)
+    run: ({ venue, usage, now }, params) => {
+      const body = message.exchangeInfoBody(asked(venue, params).listings, usage.limits, now)
       // Anything that may be left out to save bytes is left out only on request.
       if (params.text("showPermissionSets") !== "false") return { body }
       return {
@@ -164,9 +168,9 @@ export const OPERATIONS = {
     security: "signed",
     weight: () => 20,
     params: ["omitZeroBalances"],
-    run: ({ venue: { exchange } }, params) => {
+    run: ({ venue: { exchange, replica } }, params) => {
       const omits = params.text("omitZeroBalances") === "true"
-      const balances = exchange.balances.filter(({ free, locked }) => !omits || free + locked > 0n)
+      const balances = replica.balances.filter(({ free, locked }) => !omits || free + locked > 0n)
       return { body: message.accountBody(balances, exchange.updateTime) }
     },
   },
@@ -174,6 +178,7 @@ export const OPERATIONS = {
     security: "signed",
     weight: () => 1,
     isFreeWhenDone: true,
+    isOrder: true,
     params: ORDER_PARAMS,
     run: ({ venue, now }, params) => {
       const request = orderRequest(venue, params)
@@ -204,7 +209,7 @@ export const OPERATIONS = {
     weight: () => 4,
     params: ["symbol", "orderId", "origClientOrderId"],
     run: ({ venue }, params) => {
-      const order = findOrder(venue, params)
+      const order = findOrder(venue, venue.replica, params)
       if (order === undefined) throw new ApiError(-2013, "Order does not exist.")
       return { body: message.orderBody(order) }
     },
@@ -215,25 +220,25 @@ export const OPERATIONS = {
     isFreeWhenDone: true,
     params: ["symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"],
     run: ({ venue, now }, params) => {
-      const order = findOrder(venue, params)
-      const restriction = params.oneOf(
-        "cancelRestrictions",
-        ["ONLY_NEW", "ONLY_PARTIALLY_FILLED"],
-        {
-          code: -1145,
-          text: "Invalid cancelRestrictions",
-        },
-      )
-      const allowed = restriction === "ONLY_NEW" ? "NEW" : "PARTIALLY_FILLED"
-      if (order !== undefined && restriction !== undefined && order.status !== allowed) {
-        throw new ApiError(-2011, "Order was not canceled due to cancel restrictions.")
-      }
-      if (order === undefined) throw new ApiError(-2011, "Unknown order sent.")
-      const cancelId = params.clientOrderId("newClientOrderId") ?? `cancel-${order.orderId}`
-      const canceled = venue.exchange.cancel(order.orderId, cancelId, now)
-      if ("refusal" in canceled) throw refused(canceled.refusal)
-      return { body: message.canceledBody(canceled.order, cancelId), changes: [canceled.change] }
+      const order = findOrder(venue, venue.exchange, params)
+      return cancelOne(venue, order, params.clientOrderId("newClientOrderId"), params, now)
     },
+  },
+  cancelReplace: {
+    security: "signed",
+    weight: () => 1,
+    isFreeWhenDone: true,
+    isOrder: true,
+    params: [
+      ...ORDER_PARAMS,
+      "cancelReplaceMode",
+      "cancelNewClientOrderId",
+      "cancelOrigClientOrderId",
+      "cancelOrderId",
+      "cancelRestrictions",
+      "orderRateLimitExceededMode",
+    ],
+    run: cancelReplace,
   },
   openOrders: {
     security: "signed",
@@ -241,7 +246,7 @@ export const OPERATIONS = {
     params: ["symbol"],
     run: ({ venue }, params) => {
       const symbol = params.has("symbol") ? listed(venue, params).symbol : undefined
-      return { body: venue.exchange.openOrders(symbol).map(message.orderBody) }
+      return { body: venue.replica.openOrders(symbol).map(message.orderBody) }
     },
   },
   cancelAll: {
@@ -256,7 +261,7 @@ export const OPERATIONS = {
       const changes = new Array<Change>()
       const body = open.flatMap((order) => {
         const cancelId = `cancel-${order.orderId}`
-        const canceled = venue.exchange.cancel(order.orderId, cancelId, now)
+        const canceled = venue.cancel(order.orderId, cancelId, now)
         if ("refusal" in canceled) return []
         changes.push(canceled.change)
         return [message.canceledBody(canceled.order, cancelId)]
@@ -272,7 +277,7 @@ export const OPERATIONS = {
       const { symbol } = listed(venue, params)
       const fromId = params.integer("orderId")
       const within = timeRange(params)
-      const orders = venue.exchange.orders.filter((order) =>
+      const orders = venue.replica.orders.filter((order) =>
         order.symbol === symbol && (fromId === undefined || order.orderId >= fromId) &&
         within(order.time)
       )
@@ -291,7 +296,7 @@ export const OPERATIONS = {
         throw new ApiError(-1128, "Combination of optional parameters invalid.")
       }
       const within = timeRange(params)
-      const fills = venue.exchange.fills.filter((fill) =>
+      const fills = venue.replica.fills.filter((fill) =>
         fill.symbol === symbol && (orderId === undefined || fill.orderId === orderId) &&
         (fromId === undefined || fill.tradeId >= fromId) && within(fill.time)
       )
@@ -323,6 +328,7 @@ export const REST_ROUTES: ReadonlyMap<string, Operation> = new Map<string, Opera
   ["POST /api/v3/order/test", OPERATIONS.testPlace],
   ["GET /api/v3/order", OPERATIONS.order],
   ["DELETE /api/v3/order", OPERATIONS.cancel],
+  ["POST /api/v3/order/cancelReplace", OPERATIONS.cancelReplace],
   ["GET /api/v3/openOrders", OPERATIONS.openOrders],
   ["DELETE /api/v3/openOrders", OPERATIONS.cancelAll],
   ["GET /api/v3/allOrders", OPERATIONS.allOrders],
@@ -347,6 +353,7 @@ export const WS_METHODS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["order.test", OPERATIONS.testPlace],
   ["order.status", OPERATIONS.order],
   ["order.cancel", OPERATIONS.cancel],
+  ["order.cancelReplace", OPERATIONS.cancelReplace],
   ["openOrders.status", OPERATIONS.openOrders],
   ["openOrders.cancelAll", OPERATIONS.cancelAll],
   ["allOrders", OPERATIONS.allOrders],
@@ -419,24 +426,106 @@ function timeRange(params: Params): (time: number) => boolean {
   return (time) => time >= from && time <= to
 }
 
-function findOrder(venue: BinanceVenue, params: Params): OrderRecord | undefined {
+/** An order by either id, among those that `books` know. */
+function findOrder(
+  venue: BinanceVenue,
+  books: Pick<BinanceVenue["replica"], "order" | "orders">,
+  params: Params,
+  names = { orderId: "orderId", clientOrderId: "origClientOrderId" },
+): OrderRecord | undefined {
   const { symbol } = listed(venue, params)
-  const orderId = params.integer("orderId")
-  const clientOrderId = params.text("origClientOrderId")
+  const orderId = params.integer(names.orderId)
+  const clientOrderId = params.text(names.clientOrderId)
   if (orderId === undefined && clientOrderId === undefined) {
     throw new ApiError(
       -1102,
-      "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!",
+      `Param '${names.clientOrderId}' or '${names.orderId}' must be sent, but both were empty/null!`,
     )
   }
   // A client id may have been used again once its order had ended: the newest one is meant.
   const order = orderId === undefined
-    ? venue.exchange.orders.findLast((one) =>
-      one.symbol === symbol && one.clientOrderId === clientOrderId
-    )
-    : venue.exchange.order(orderId)
+    ? books.orders.findLast((one) => one.symbol === symbol && one.clientOrderId === clientOrderId)
+    : books.order(orderId)
   if (order?.symbol !== symbol) return undefined
   return clientOrderId === undefined || order.clientOrderId === clientOrderId ? order : undefined
+}
+
+function cancelOne(
+  venue: BinanceVenue,
+  order: OrderRecord | undefined,
+  newId: string | undefined,
+  params: Params,
+  now: number,
+): Answer & { readonly changes: ReadonlyArray<Change> } {
+  const restriction = params.oneOf("cancelRestrictions", ["ONLY_NEW", "ONLY_PARTIALLY_FILLED"], {
+    code: -1145,
+    text: "Invalid cancelRestrictions",
+  })
+  if (order === undefined) throw new ApiError(-2011, "Unknown order sent.")
+  const allowed = restriction === "ONLY_NEW" ? "NEW" : "PARTIALLY_FILLED"
+  if (restriction !== undefined && order.status !== allowed) {
+    throw new ApiError(-2011, "Order was not canceled due to cancel restrictions.")
+  }
+  const cancelId = newId ?? `cancel-${order.orderId}`
+  const canceled = venue.cancel(order.orderId, cancelId, now)
+  if ("refusal" in canceled) throw refused(canceled.refusal)
+  return { body: message.canceledBody(canceled.order, cancelId), changes: [canceled.change] }
+}
+
+/** Cancels one order and places another; each half may fail, and the answer says which. */
+function cancelReplace(context: Context, params: Params): Answer {
+  const { venue, now } = context
+  const mode = params.oneOf("cancelReplaceMode", ["STOP_ON_FAILURE", "ALLOW_FAILURE"], {
+    code: -1130,
+    text: "Data sent for parameter 'cancelReplaceMode' is not valid.",
+  })
+  if (mode === undefined) throw missing("cancelReplaceMode")
+  const old = findOrder(venue, venue.exchange, params, {
+    orderId: "cancelOrderId",
+    clientOrderId: "cancelOrigClientOrderId",
+  })
+  // A new order that breaks a rule stops everything before anything is canceled.
+  const request = orderRequest(venue, params)
+  const detail = responseDetail(request, params)
+  const cancelId = params.clientOrderId("cancelNewClientOrderId")
+  const canceled = attempt(() => cancelOne(venue, old, cancelId, params, now))
+  const placed = canceled instanceof ApiError && mode === "STOP_ON_FAILURE"
+    ? undefined
+    : venue.place(request, now)
+  const isPlaced = placed !== undefined && "change" in placed
+  const parts = {
+    cancelResult: canceled instanceof ApiError ? "FAILURE" : "SUCCESS",
+    newOrderResult: placed === undefined ? "NOT_ATTEMPTED" : isPlaced ? "SUCCESS" : "FAILURE",
+    cancelResponse: canceled instanceof ApiError ? canceled.toBody() : canceled.body,
+    newOrderResponse: placed === undefined
+      ? null
+      : isPlaced
+      ? message.placedBody(placed.order, placed.fills, detail)
+      : { code: placed.refusal.code, msg: placed.refusal.text },
+  }
+  const changes = [
+    ...(canceled instanceof ApiError ? [] : canceled.changes),
+    ...(isPlaced ? [placed.change] : []),
+  ]
+  if (isPlaced && !(canceled instanceof ApiError)) return { body: parts, changes, isOrder: true }
+  if (changes.length === 0) {
+    throw new ApiError(-2022, "Order cancel-replace failed.", 400, undefined, parts)
+  }
+  return {
+    status: 409,
+    body: { code: -2021, msg: "Order cancel-replace partially failed.", data: parts },
+    changes,
+    isOrder: isPlaced,
+  }
+}
+
+function attempt<A>(act: () => A): A | ApiError {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof ApiError) return error
+    throw error
+  }
 }
 
 function orderRequest(venue: BinanceVenue, params: Params): OrderRequest {

@@ -9,12 +9,29 @@ export class ApiError extends Error {
   readonly code: number
   readonly status: number
   readonly retryAfterSeconds: number | undefined
+  /** What the venue adds to some refusals. */
+  readonly data: unknown
 
-  constructor(code: number, text: string, status = 400, retryAfterSeconds?: number) {
+  constructor(
+    code: number,
+    text: string,
+    status = 400,
+    retryAfterSeconds?: number,
+    data?: unknown,
+  ) {
     super(text)
     this.code = code
     this.status = status
     this.retryAfterSeconds = retryAfterSeconds
+    this.data = data
+  }
+
+  toBody() {
+    return {
+      code: this.code,
+      msg: this.message,
+      ...(this.data !== undefined && { data: this.data }),
+    }
   }
 }
 

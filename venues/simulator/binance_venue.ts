@@ -7,10 +7,19 @@
  * frame leaves as the bytes it came in.
  */
 import * as message from "./binance_messages.ts"
-import { type Change, Exchange, NO_CHANGE, type OrderRequest, type Placed } from "./exchange.ts"
+import {
+  type Canceled,
+  type Change,
+  Exchange,
+  NO_CHANGE,
+  type OrderRequest,
+  type Placed,
+} from "./exchange.ts"
+import type { Params } from "./binance_params.ts"
 import { type Interval, isInterval } from "./klines.ts"
 import type { LedgerBatch, LedgerContents } from "./ledger.ts"
 import type { Listing } from "./listing.ts"
+import { ReadReplica } from "./read_replica.ts"
 import type { MarketChange, RawFrame } from "./recording.ts"
 import { type Level, ShownBook } from "./shown_book.ts"
 import type { SyntheticEvent } from "./synthetic.ts"
@@ -28,7 +37,7 @@ export interface Publisher {
 const KLINE_PUSH_MS = { "1s": 1_000, others: 2_000 } as const
 
 interface Market {
-  readonly listing: Listing
+  listing: Listing
   readonly tape: Tape
   /** The recorded depth book: a snapshot and the diffs after it. */
   depth: ShownBook | undefined
@@ -40,7 +49,8 @@ interface Market {
 
 export class BinanceVenue {
   readonly exchange: Exchange
-  readonly listings: ReadonlyArray<Listing>
+  /** What queries see. */
+  readonly replica: ReadReplica
   /** Whether our fills are prints on the public tape; a recording's tape stays as it was. */
   readonly #printsOwnFills: boolean
   readonly #markets = new Map<string, Market>()
@@ -52,10 +62,14 @@ export class BinanceVenue {
     listings: ReadonlyArray<Listing>,
     contents: LedgerContents,
     publisher: Publisher,
-    options: { readonly printsOwnFills: boolean; readonly updateId: number },
+    options: {
+      readonly printsOwnFills: boolean
+      readonly updateId: number
+      readonly now: () => number
+    },
   ) {
-    this.listings = listings
     this.exchange = new Exchange(listings, contents)
+    this.replica = new ReadReplica(contents, options.now)
     this.#publisher = publisher
     this.#printsOwnFills = options.printsOwnFills
     this.#updateId = options.updateId
@@ -70,8 +84,18 @@ export class BinanceVenue {
     }
   }
 
+  get listings(): ReadonlyArray<Listing> {
+    return [...this.#markets.values()].map((market) => market.listing)
+  }
+
   listing(symbol: string): Listing | undefined {
     return this.#markets.get(symbol)?.listing
+  }
+
+  /** New rules for a symbol that is listed already. */
+  relist(listing: Listing) {
+    this.#market(listing.symbol).listing = listing
+    this.exchange.relist(listing)
   }
 
   tape(symbol: string): Tape {
@@ -107,8 +131,27 @@ export class BinanceVenue {
 
   place(request: OrderRequest, now: number): Placed {
     const placed = this.exchange.place(request, now)
-    if ("change" in placed) this.#print(placed.change, now)
+    if ("change" in placed) this.#note(placed.change, now)
     return placed
+  }
+
+  cancel(orderId: number, cancelId: string, now: number): Canceled {
+    const canceled = this.exchange.cancel(orderId, cancelId, now)
+    if ("change" in canceled) this.#note(canceled.change, now)
+    return canceled
+  }
+
+  deposit(asset: string, amount: bigint, now: number): Change {
+    return this.#note(this.exchange.deposit(asset, amount, now), now)
+  }
+
+  /** The order that a cancel request names fills just before it can be canceled. */
+  fillEarly(params: Params, now: number): Change | undefined {
+    const order = this.exchange.openOrders(params.text("symbol")).find((one) =>
+      String(one.orderId) === params.text("orderId") ||
+      one.clientOrderId === params.text("origClientOrderId")
+    )
+    return order && this.#note(this.exchange.fillResting(order.orderId, now), now)
   }
 
   // The market
@@ -118,16 +161,15 @@ export class BinanceVenue {
     if (event.type === "ladder") {
       const updateId = ++this.#updateId
       const change = this.exchange.ladder(event.symbol, updateId, event.bids, event.asks, now)
+      this.#note(change, now)
       const [bid, ask] = [event.bids[0], event.asks[0]]
       if (bid !== undefined && ask !== undefined) {
         this.#quote(event.symbol, { updateId, bid, ask })
       }
-      this.#print(change, now)
       return change
     }
     const { symbol, price, size, buyerIsMaker, time } = event
-    const change = this.exchange.trade(symbol, price, size, buyerIsMaker, now)
-    this.#print(change, now)
+    const change = this.#note(this.exchange.trade(symbol, price, size, buyerIsMaker, now), now)
     const tradeId = this.exchange.takeTradeId(symbol)
     this.#trade(symbol, { tradeId, price, size, buyerIsMaker, time }, now)
     return change
@@ -143,12 +185,13 @@ export class BinanceVenue {
         const { symbol, price, size, buyerIsMaker } = change
         if (frame === undefined) this.#trade(symbol, change, now)
         else this.tape(symbol).add(change)
-        return this.exchange.trade(symbol, price, size, buyerIsMaker, now)
+        return this.#note(this.exchange.trade(symbol, price, size, buyerIsMaker, now), now)
       }
       case "quote": {
         if (frame === undefined) this.#quote(change.symbol, change)
         else this.tape(change.symbol).quote = change
-        return this.exchange.quote(change.symbol, change.updateId, change.bid, change.ask, now)
+        const { symbol, updateId, bid, ask } = change
+        return this.#note(this.exchange.quote(symbol, updateId, bid, ask, now), now)
       }
       case "depth":
       case "snapshot":
@@ -257,8 +300,22 @@ export class BinanceVenue {
     )
   }
 
+  /** `frames` quotes of a symbol at once, each as good as any. */
+  burst(symbol: string, frames: number) {
+    const { quote } = this.tape(symbol)
+    if (quote === undefined) return
+    for (let i = 0; i < frames; i++) this.#quote(symbol, { ...quote, updateId: ++this.#updateId })
+  }
+
+  /** Queries will see it, and the tape if our fills are prints. */
+  #note(change: Change, now: number): Change {
+    if (change === NO_CHANGE) return change
+    this.replica.follow(change)
+    if (this.#printsOwnFills) this.#print(change, now)
+    return change
+  }
+
   #print(change: Change, now: number) {
-    if (!this.#printsOwnFills) return
     for (const fill of change.fills) {
       const { tradeId, price, quantity: size, time, isBuyer, isMaker } = fill
       this.#trade(

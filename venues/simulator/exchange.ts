@@ -230,7 +230,20 @@ export class Exchange {
     return { order: this.#order(orderId), change: this.#finish(now) }
   }
 
+  /** Fills what is left of a resting order at its own price. */
+  fillResting(orderId: number, now: number): Change {
+    const order = this.#orders.get(orderId)
+    if (order === undefined || !isOpen(order) || !order.isWorking) return NO_CHANGE
+    this.#fill(order, order.price, order.quantity - order.executed, true, now)
+    return this.#finish(now)
+  }
+
   // The market
+
+  /** New rules for a symbol; open orders stay as they are. */
+  relist(listing: Listing) {
+    this.#listings.set(listing.symbol, listing)
+  }
 
   /** The best bid and ask changed. */
   quote(symbol: string, updateId: number, bid: Level, ask: Level, now: number): Change {

@@ -22,6 +22,7 @@ interface Listener {
 export class StreamHub implements Publisher {
   readonly #wire: Wire
   readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #all = new Set<Listener>()
 
   constructor(wire: Wire) {
     this.#wire = wire
@@ -31,12 +32,12 @@ export class StreamHub implements Publisher {
     const listeners = this.#listeners.get(stream)
     if (listeners === undefined) return
     const text = JSON.stringify(data)
-    this.#send(listeners, text, `{"stream":"${stream}","data":${text}}`)
+    this.#send(stream, listeners, text, `{"stream":"${stream}","data":${text}}`)
   }
 
   readonly republish = (frame: RawFrame) => {
     const listeners = this.#listeners.get(frame.stream)
-    if (listeners !== undefined) this.#send(listeners, frame.data, frame.combined)
+    if (listeners !== undefined) this.#send(frame.stream, listeners, frame.data, frame.combined)
   }
 
   readonly listened = () => this.#listeners.keys()
@@ -44,14 +45,28 @@ export class StreamHub implements Publisher {
   /** Serves one socket until it closes. */
   attach(socket: WebSocket, options: { isCombined: boolean; streams: ReadonlyArray<string> }) {
     const listener: Listener = { socket, isCombined: options.isCombined, streams: new Set() }
+    this.#all.add(listener)
     this.#subscribe(listener, options.streams)
     socket.on("message", (data) => this.#control(listener, String(data)))
-    socket.on("close", () => this.#unsubscribe(listener, [...listener.streams]))
+    socket.on("close", () => {
+      this.#all.delete(listener)
+      this.#unsubscribe(listener, [...listener.streams])
+    })
   }
 
-  #send(listeners: ReadonlySet<Listener>, data: string, combined: string) {
+  /** Tells every socket, whatever it listens to. */
+  announce(data: object) {
+    const text = JSON.stringify(data)
+    for (const { socket, isCombined } of this.#all) {
+      const combined = `{"stream":"!serverShutdown","data":${text}}`
+      this.#wire.send(socket, isCombined ? combined : text)
+    }
+  }
+
+  #send(stream: string, listeners: ReadonlySet<Listener>, data: string, combined: string) {
+    const symbol = stream.slice(0, Math.max(0, stream.indexOf("@"))).toUpperCase()
     for (const { socket, isCombined } of listeners) {
-      this.#wire.send(socket, isCombined ? combined : data)
+      this.#wire.send(socket, isCombined ? combined : data, { door: "streams", stream, symbol })
     }
   }
 

@@ -1,67 +1,197 @@
 /**
- * The venue's open sockets: sends, counts, pings, and drops who does not answer.
+ * The venue's open sockets: sends, counts, pings, and drops who does not answer or
+ * has been here for a day.
  *
- * Every frame that is not a ping goes out through `send`, so that a replay knows
- * when all has been handed over.
+ * Every frame that is not a ping goes out through `send`, so that a replay knows when
+ * all has been handed over, and so that faults can strike it there.
  */
 import { Buffer } from "node:buffer"
+import { Socket } from "node:net"
+import type { Duplex } from "node:stream"
 import { WebSocket } from "ws"
+import type { FrameFault } from "./fault.ts"
+import type { Faults, Subject } from "./faults.ts"
+import { garble } from "./garble.ts"
 
 export const PING_EVERY_MS = 20_000
 export const PONG_WITHIN_MS = 60_000
+export const LIFETIME_MS = 24 * 3_600_000
+/** Frames a client of the public streams may send per second, pings and pongs included. */
+export const MESSAGES_PER_SECOND = 5
 
-interface Health {
+export type Door = "streams" | "wsApi"
+
+interface Line {
+  readonly door: Door
+  /** The connection below the WebSocket. */
+  readonly raw: Duplex
+  readonly openedAt: number
   pingedAt: number
   /** When the oldest unanswered ping was sent. */
   unansweredSince: number | undefined
   payload: string
+  isFrozen: boolean
+  /** A frame that waits for the next one to go first. */
+  held: string | undefined
+  /** Incoming frames of the current second. */
+  heard: { second: number; frames: number }
 }
 
 export class Wire {
+  isPinging = true
+  readonly #faults: Faults
+  readonly #later: (ms: number, act: () => void) => void
+  readonly #lines = new Map<WebSocket, Line>()
   #framesSent = 0
-  readonly #sockets = new Map<WebSocket, Health>()
+
+  constructor(faults: Faults, later: (ms: number, act: () => void) => void) {
+    this.#faults = faults
+    this.#later = later
+  }
 
   get framesSent(): number {
     return this.#framesSent
   }
 
-  get sockets(): Iterable<WebSocket> {
-    return this.#sockets.keys()
+  /** Sockets that came through one door, or all. */
+  sockets(door?: Door): ReadonlyArray<WebSocket> {
+    return [...this.#lines].filter(([, line]) => (door ?? line.door) === line.door)
+      .map(([socket]) => socket)
   }
 
-  send(socket: WebSocket, text: string) {
-    if (socket.readyState !== WebSocket.OPEN) return
-    this.#framesSent++
-    socket.send(text)
+  /** Without a `subject` no fault can strike: control frames and answers. */
+  send(socket: WebSocket, text: string, subject?: Subject) {
+    const fault = subject && this.#faults.frame(subject)
+    if (fault !== undefined) return this.#spoil(socket, text, fault)
+    this.#write(socket, text)
+    const line = this.#lines.get(socket)
+    if (line?.held === undefined) return
+    const held = line.held
+    line.held = undefined
+    this.#write(socket, held)
   }
 
-  attach(socket: WebSocket, now: number) {
-    const health: Health = { pingedAt: now, unansweredSince: undefined, payload: "" }
-    this.#sockets.set(socket, health)
+  /** `limitsMessages` where the client's frames are counted against the venue's limit. */
+  attach(
+    socket: WebSocket,
+    options: { door: Door; raw: Duplex; now: () => number; limitsMessages: boolean },
+  ) {
+    const now = options.now()
+    const line: Line = {
+      door: options.door,
+      raw: options.raw,
+      openedAt: now,
+      pingedAt: now,
+      unansweredSince: undefined,
+      payload: "",
+      isFrozen: false,
+      held: undefined,
+      heard: { second: 0, frames: 0 },
+    }
+    this.#lines.set(socket, line)
     socket.on("pong", (data: Buffer) => {
       // A pong that does not carry the ping's payload is not its answer.
-      if (data.toString() === health.payload) health.unansweredSince = undefined
+      if (data.toString() === line.payload) line.unansweredSince = undefined
     })
+    if (options.limitsMessages) {
+      for (const kind of ["message", "ping", "pong"] as const) {
+        socket.on(kind, () => countMessage(socket, line, options.now()))
+      }
+    }
     // Without a listener a protocol error of the peer would end the process.
     socket.on("error", () => socket.terminate())
-    socket.on("close", () => this.#sockets.delete(socket))
+    socket.on("close", () => this.#lines.delete(socket))
   }
 
   /** To be called about once a second. */
   beat(now: number) {
-    for (const [socket, health] of this.#sockets) {
-      if (health.unansweredSince !== undefined && now - health.unansweredSince >= PONG_WITHIN_MS) {
+    for (const [socket, line] of this.#lines) {
+      if (line.isFrozen) continue
+      if (now - line.openedAt >= LIFETIME_MS) {
+        socket.close(1001, "connection is 24 hours old")
+      } else if (
+        line.unansweredSince !== undefined && now - line.unansweredSince >= PONG_WITHIN_MS
+      ) {
         socket.terminate()
-      } else if (now - health.pingedAt >= PING_EVERY_MS && socket.readyState === WebSocket.OPEN) {
-        health.pingedAt = now
-        health.payload = String(now)
-        health.unansweredSince ??= now
-        socket.ping(health.payload)
+      } else if (
+        this.isPinging && now - line.pingedAt >= PING_EVERY_MS &&
+        socket.readyState === WebSocket.OPEN
+      ) {
+        line.pingedAt = now
+        line.payload = String(now)
+        line.unansweredSince ??= now
+        socket.ping(line.payload)
       }
     }
   }
 
-  terminateAll() {
-    for (const socket of this.#sockets.keys()) socket.terminate()
+  // Ways to end, and one not to
+
+  close(code: number, reason: string, door?: Door) {
+    for (const socket of this.sockets(door)) socket.close(code, reason)
   }
+
+  /** FIN, and no close frame. */
+  cut(door?: Door) {
+    for (const socket of this.sockets(door)) this.#lines.get(socket)?.raw.destroy()
+  }
+
+  /** RST. */
+  reset(door?: Door) {
+    for (const socket of this.sockets(door)) {
+      const raw = this.#lines.get(socket)?.raw
+      if (raw instanceof Socket) raw.resetAndDestroy()
+      else raw?.destroy()
+    }
+  }
+
+  /** Nothing is sent and nothing read any more, not even pings: it only looks connected. */
+  freeze(door?: Door) {
+    for (const socket of this.sockets(door)) {
+      const line = this.#lines.get(socket)
+      if (line === undefined) continue
+      line.isFrozen = true
+      socket.pause()
+    }
+  }
+
+  terminateAll() {
+    for (const socket of this.#lines.keys()) socket.terminate()
+  }
+
+  #write(socket: WebSocket, text: string) {
+    if (socket.readyState !== WebSocket.OPEN || this.#lines.get(socket)?.isFrozen) return
+    this.#framesSent++
+    socket.send(text)
+  }
+
+  #spoil(socket: WebSocket, text: string, fault: FrameFault) {
+    switch (fault.kind) {
+      case "drop":
+        return
+      case "duplicate":
+        this.#write(socket, text)
+        return this.#write(socket, text)
+      case "swap": {
+        const line = this.#lines.get(socket)
+        if (line?.held !== undefined) this.#write(socket, line.held)
+        if (line !== undefined) line.held = text
+        return
+      }
+      case "late":
+        return this.#later(fault.ms, () => this.#write(socket, text))
+      case "garble": {
+        const garbled = garble(text, fault.as)
+        if (typeof garbled === "string") return this.#write(socket, garbled)
+        this.#framesSent++
+        this.#lines.get(socket)?.raw.write(garbled)
+      }
+    }
+  }
+}
+
+function countMessage(socket: WebSocket, line: Line, now: number) {
+  const second = Math.floor(now / 1_000)
+  if (line.heard.second !== second) line.heard = { second, frames: 0 }
+  if (++line.heard.frames > MESSAGES_PER_SECOND) socket.close(1008, "Too many requests")
 }

@@ -113,39 +113,61 @@ venueTest("frames come wrapped on /stream and bare on /ws", async (venue) => {
   await Promise.all([wrapped.close(), bare.close()])
 })
 
-venueTest(
-  "control frames subscribe, list and unsubscribe, and are refused by number",
-  async (venue) => {
-    const ear = await new Ear(`${venue.endpoints.ws}/stream`).opened()
-    const ask = async (message: Record<string, unknown>) => {
-      ear.say(message)
-      return await ear.hears((frame) => frame.id === message["id"])
-    }
-    assert.deepEqual(await ask({ method: "SUBSCRIBE", params: ["bnbusdt@trade"], id: 1 }), {
-      result: null,
-      id: 1,
-    })
-    assert.deepEqual(await ask({ method: "LIST_SUBSCRIPTIONS", id: 2 }), {
-      result: ["bnbusdt@trade"],
-      id: 2,
-    })
-    assert.deepEqual(await ask({ method: "UNSUBSCRIBE", params: ["bnbusdt@trade"], id: 3 }), {
-      result: null,
-      id: 3,
-    })
-    assert.deepEqual((await ask({ method: "LIST_SUBSCRIPTIONS", id: 4 })).result, [])
-    assert.equal((await ask({ method: "SHOUT", id: 5 })).code, 2)
-    assert.equal((await ask({ method: "SUBSCRIBE", params: "x", id: 6 })).code, 2)
-    assert.deepEqual(await ask({ method: "GET_PROPERTY", params: ["combined"], id: 7 }), {
-      result: true,
-      id: 7,
-    })
-    assert.equal((await ask({ method: "GET_PROPERTY", params: ["colour"], id: 8 })).code, 0)
-    ear.say("{")
-    assert.equal((await ear.hears((frame) => frame.id === null)).code, 3)
-    await ear.close()
-  },
-)
+/** What a fresh connection answers to each message; five are the most that a second allows. */
+async function answers(venue: SimulatedBinance, ...messages: ReadonlyArray<object | string>) {
+  const ear = await new Ear(`${venue.endpoints.ws}/stream`).opened()
+  for (const message of messages) ear.say(message)
+  await ear.hears(() =>
+    ear.heard.filter((frame) => frame.stream === undefined).length === messages.length
+  )
+  await ear.close()
+  return ear.heard.filter((frame) => frame.stream === undefined)
+}
+
+venueTest("control frames subscribe, list and unsubscribe", async (venue) => {
+  const params = ["bnbusdt@trade"]
+  assert.deepEqual(
+    await answers(
+      venue,
+      { method: "SUBSCRIBE", params, id: 1 },
+      { method: "LIST_SUBSCRIPTIONS", id: "two" },
+      { method: "UNSUBSCRIBE", params, id: 3 },
+      { method: "LIST_SUBSCRIPTIONS", id: null },
+      { method: "GET_PROPERTY", params: ["combined"], id: 7 },
+    ),
+    [
+      { result: null, id: 1 },
+      { result: params, id: "two" },
+      { result: null, id: 3 },
+      { result: [], id: null },
+      { result: true, id: 7 },
+    ],
+  )
+})
+
+venueTest("control frames that make no sense are refused by number", async (venue) => {
+  const refused = await answers(
+    venue,
+    { method: "SHOUT", id: 5 },
+    { method: "SUBSCRIBE", params: "x", id: 6 },
+    { method: "GET_PROPERTY", params: ["colour"], id: 8 },
+    { method: "SET_PROPERTY", params: ["combined", 1], id: 9 },
+    "{",
+  )
+  assert.deepEqual(refused.map((frame) => [frame.id, frame.code]), [
+    [5, 2],
+    [6, 2],
+    [8, 0],
+    [9, 1],
+    [null, 3],
+  ])
+})
+
+venueTest("who sends more than five messages in a second is closed with 1008", async (venue) => {
+  const ear = await new Ear(`${venue.endpoints.ws}/stream`).opened()
+  for (let id = 0; id < 12; id++) ear.say({ method: "LIST_SUBSCRIPTIONS", id })
+  assert.equal(await ear.closed, 1008)
+})
 
 venueTest(
   "trade ids have no gap, and what was missed can be fetched from any id",

@@ -124,7 +124,7 @@ export class Ear {
   /** The first frame like this, past or future. */
   // deno-lint-ignore no-explicit-any
   hears(like: (frame: any) => boolean): Promise<any> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const check = () => {
         const found = this.heard.find(like)
         if (found === undefined) return
@@ -133,6 +133,11 @@ export class Ear {
       }
       this.#waiting.add(check)
       check()
+      this.closed.then((code) => {
+        if (this.#waiting.delete(check)) {
+          reject(new Error(`closed with ${code} before it was heard`))
+        }
+      })
     })
   }
 

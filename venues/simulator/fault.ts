@@ -1,0 +1,184 @@
+/**
+ * What may go wrong at a venue, as data: a closed list, read from scenarios and from
+ * the control endpoint through one schema.
+ *
+ * A fault says what happens, to whom, from when to when, how often and how likely.
+ * Five classes, by what they strike: a request, an upgrade, a frame, all connections,
+ * the venue itself.
+ */
+import { Schema } from "effect"
+
+const Millis = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const Count = Schema.Int.check(Schema.isGreaterThan(0))
+
+/** Whom a fault strikes: everything that agrees with all it names; `*` stands for any text. */
+export const Matcher = Schema.Struct({
+  /** `GET`, `POST`, …, or the WS-API method. */
+  method: Schema.optionalKey(Schema.String),
+  /** REST path. */
+  path: Schema.optionalKey(Schema.String),
+  symbol: Schema.optionalKey(Schema.String),
+  /** Public stream, as in `btcusdt@trade`. */
+  stream: Schema.optionalKey(Schema.String),
+  /** Type of a user data event. */
+  event: Schema.optionalKey(Schema.String),
+  /** Execution type of an execution report. */
+  execution: Schema.optionalKey(Schema.String),
+  /** Which kind of connection. */
+  door: Schema.optionalKey(Schema.Literals(["rest", "streams", "wsApi"])),
+})
+export type Matcher = typeof Matcher.Type
+export type Subject = Matcher
+
+const common = {
+  id: Schema.optionalKey(Schema.NonEmptyString),
+  /** Milliseconds after the venue's start; by default at once. */
+  fromMs: Schema.optionalKey(Millis),
+  /** Milliseconds after the venue's start; by default never. */
+  untilMs: Schema.optionalKey(Millis),
+  match: Schema.optionalKey(Matcher),
+  /** How often it strikes at most. */
+  count: Schema.optionalKey(Count),
+  /** Of striking when it could; by default 1. */
+  probability: Schema.optionalKey(
+    Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(1)),
+  ),
+  seed: Schema.optionalKey(Schema.Int),
+}
+const when = { when: Schema.Literals(["before", "after"]) }
+
+/** Struck by a request; `before` it is worked on, or `after`, when it has had its effect. */
+export const RequestFault = Schema.Union([
+  Schema.Struct({
+    kind: Schema.Literal("respond"),
+    ...common,
+    ...when,
+    status: Schema.Int,
+    body: Schema.String,
+    contentType: Schema.optionalKey(Schema.String),
+    retryAfterSeconds: Schema.optionalKey(Schema.Int),
+  }),
+  /** The connection is reset instead of an answer. */
+  Schema.Struct({ kind: Schema.Literal("reset"), ...common, ...when }),
+  /** No answer, ever. */
+  Schema.Struct({ kind: Schema.Literal("hang"), ...common, ...when }),
+  Schema.Struct({ kind: Schema.Literal("delay"), ...common, ...when, ms: Millis }),
+  /** The body ends in the middle. */
+  Schema.Struct({ kind: Schema.Literal("truncate"), ...common, when: Schema.Literal("after") }),
+  /** The body comes in pieces, one every `ms`. */
+  Schema.Struct({
+    kind: Schema.Literal("drip"),
+    ...common,
+    when: Schema.Literal("after"),
+    ms: Millis,
+  }),
+  /** The order to be canceled fills first. */
+  Schema.Struct({
+    kind: Schema.Literal("fill_before_cancel"),
+    ...common,
+    when: Schema.Literal("before"),
+  }),
+])
+export type RequestFault = typeof RequestFault.Type
+
+/** Struck by an upgrade to a WebSocket. */
+export const UpgradeFault = Schema.Union([
+  Schema.Struct({
+    kind: Schema.Literal("refuse_upgrade"),
+    ...common,
+    status: Schema.Int,
+    retryAfterSeconds: Schema.optionalKey(Schema.Int),
+  }),
+  Schema.Struct({ kind: Schema.Literal("hang_upgrade"), ...common }),
+])
+export type UpgradeFault = typeof UpgradeFault.Type
+
+/** Struck by a frame on its way out, public or private. */
+export const FrameFault = Schema.Union([
+  /** It is not sent. */
+  Schema.Struct({ kind: Schema.Literal("drop"), ...common }),
+  Schema.Struct({ kind: Schema.Literal("duplicate"), ...common }),
+  /** It is sent after the next one. */
+  Schema.Struct({ kind: Schema.Literal("swap"), ...common }),
+  Schema.Struct({ kind: Schema.Literal("late"), ...common, ms: Millis }),
+  /** It is sent as something else. */
+  Schema.Struct({
+    kind: Schema.Literal("garble"),
+    ...common,
+    as: Schema.Literals([
+      "truncated_json",
+      "unknown_event",
+      "extra_fields",
+      "null_price",
+      "empty_price",
+      "past_time",
+      "crossed_quote",
+      "bad_utf8",
+      "reserved_bits",
+      "huge_length",
+    ]),
+  }),
+])
+export type FrameFault = typeof FrameFault.Type
+
+/** Strikes open connections as soon as it is due. */
+export const ConnectionFault = Schema.Union([
+  /** RST. */
+  Schema.Struct({ kind: Schema.Literal("reset_connections"), ...common }),
+  /** FIN without a close frame. */
+  Schema.Struct({ kind: Schema.Literal("cut_connections"), ...common }),
+  Schema.Struct({
+    kind: Schema.Literal("close_connections"),
+    ...common,
+    code: Schema.Int,
+    reason: Schema.optionalKey(Schema.String),
+  }),
+  /** Neither data nor pongs, and no end either. */
+  Schema.Struct({ kind: Schema.Literal("freeze_connections"), ...common }),
+  /** `serverShutdown`, then the end after `ms`. */
+  Schema.Struct({ kind: Schema.Literal("server_shutdown"), ...common, ms: Millis }),
+  /** Nobody can connect for `ms`; who was connected is cut. */
+  Schema.Struct({ kind: Schema.Literal("outage"), ...common, ms: Millis }),
+  /** `frames` quotes at once. */
+  Schema.Struct({ kind: Schema.Literal("burst"), ...common, frames: Count }),
+  Schema.Struct({ kind: Schema.Literal("end_user_data"), ...common }),
+  /** The key is no longer good. */
+  Schema.Struct({ kind: Schema.Literal("revoke_key"), ...common }),
+  Schema.Struct({ kind: Schema.Literal("no_pings"), ...common }),
+])
+export type ConnectionFault = typeof ConnectionFault.Type
+
+/** Changes the venue itself as soon as it is due. */
+export const VenueFault = Schema.Union([
+  /** The venue's clock is off by `ms`. */
+  Schema.Struct({ kind: Schema.Literal("clock_skew"), ...common, ms: Schema.Int }),
+  /** Queries show what was so `ms` ago. */
+  Schema.Struct({ kind: Schema.Literal("read_lag"), ...common, ms: Millis }),
+  Schema.Struct({
+    kind: Schema.Literal("listing"),
+    ...common,
+    symbol: Schema.String,
+    status: Schema.optionalKey(Schema.Literals(["TRADING", "HALT", "BREAK", "CANCEL_ONLY"])),
+    tickSize: Schema.optionalKey(Schema.String),
+    stepSize: Schema.optionalKey(Schema.String),
+    notionalMin: Schema.optionalKey(Schema.String),
+  }),
+  /** Limits of requests, to make them easier to reach. */
+  Schema.Struct({
+    kind: Schema.Literal("limits"),
+    ...common,
+    weightPerMinute: Schema.optionalKey(Count),
+    ordersPer10s: Schema.optionalKey(Count),
+    connectionsPer5m: Schema.optionalKey(Count),
+  }),
+])
+export type VenueFault = typeof VenueFault.Type
+
+export const Fault = Schema.Union([
+  RequestFault,
+  UpgradeFault,
+  FrameFault,
+  ConnectionFault,
+  VenueFault,
+])
+export type Fault = typeof Fault.Type
