@@ -6,6 +6,7 @@
  */
 import { type Context, Hono } from "hono"
 import { bodyLimit } from "hono/body-limit"
+import { CommandRefused } from "../domain/command.ts"
 import { assets } from "./assets.ts"
 import { Broadcast } from "./broadcast.tsx"
 import { decodeCommand } from "./commands.ts"
@@ -15,7 +16,7 @@ import { ownPagesOnly, safeAnswers } from "./guard.ts"
 import { JournalStream } from "./journal_stream.ts"
 import { limits } from "./limits.ts"
 import { pageRoutes } from "./pages.tsx"
-import { CommandRefused, type HttpDeps } from "./ports.ts"
+import type { HttpDeps } from "./ports.ts"
 import { ProgressStreams } from "./progress.ts"
 import { TokenBucket } from "./token_bucket.ts"
 
@@ -34,6 +35,7 @@ export function makeApp(deps: HttpDeps): KeelApp {
   const progress = new ProgressStreams()
   const bucket = new TokenBucket(limits.commandBurst, limits.commandsPerSecond, deps.now)
   const inFlight = new InFlight()
+  const report = deps.reportDefect ?? ((where, cause) => console.error(`${where} failed:`, cause))
 
   const stops = [
     deps.onChange(() => broadcast.changed()),
@@ -89,7 +91,7 @@ export function makeApp(deps: HttpDeps): KeelApp {
     .route("/", formRoutes(deps, broadcast, progress, bucket))
     .notFound((c) => c.text("No such page", 404))
     .onError((error, c) => {
-      console.error("request failed", c.req.method, c.req.path, error)
+      report(`${c.req.method} ${c.req.path}`, error)
       return c.text("Internal error", 500)
     })
 

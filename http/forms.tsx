@@ -7,15 +7,15 @@
  */
 import { type Context, Hono } from "hono"
 import type { Child } from "hono/jsx"
-import type { Command, CommandReceipt } from "../domain/command.ts"
+import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
 import { PlainPage, Question, Step, Toast } from "../views/ask.tsx"
 import { CommandIdField, FLATTEN_WORD, FlattenQuestion, SwapFields } from "../views/dialogs.tsx"
-import { symbolOf, words } from "../views/format.ts"
+import { sentence, symbolOf, words } from "../views/format.ts"
 import { assetsVersion } from "./assets.ts"
 import type { Broadcast } from "./broadcast.tsx"
 import { commandOf, type Fields, paramsOf } from "./commands.ts"
 import { dataLines, streamHeaders } from "./hub.ts"
-import { CommandRefused, type HttpDeps } from "./ports.ts"
+import type { HttpDeps } from "./ports.ts"
 import type { ProgressStreams } from "./progress.ts"
 import type { TokenBucket } from "./token_bucket.ts"
 
@@ -255,8 +255,4 @@ async function fieldsOf(c: Context): Promise<Fields> {
     typeof entry[1] === "string"
   )
   return Object.fromEntries(texts)
-}
-
-function sentence(message: string): string {
-  return message.slice(0, 1).toUpperCase() + message.slice(1) + (/[.!?]$/.test(message) ? "" : ".")
 }

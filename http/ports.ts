@@ -38,6 +38,8 @@ export interface HttpDeps {
   readonly newId: () => string
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** A request that died of a bug; its answer says nothing about the cause. Else standard error. */
+  readonly reportDefect?: (where: string, cause: unknown) => void
   /** Names this server answers to, as `URL.hostname` spells them: `localhost`, `127.0.0.1`, `[::1]`. */
   readonly hostnames: ReadonlySet<string>
 }
@@ -66,5 +68,3 @@ export interface StrategyChoice {
     { readonly name: string; readonly description: string; readonly default: string }
   >
 }
-
-export { CommandRefused } from "../domain/command.ts"

@@ -71,6 +71,7 @@ function testDashboard(name: string, body: (demo: Demo) => Promise<void>) {
       } finally {
         await demo.stop()
       }
+      assert.deepEqual(demo.runtime.defects, [])
     },
   })
 }
@@ -181,15 +182,18 @@ testDashboard(
     visit(demo, async ({ page }) => {
       assert.match(await page.textContent(pauseButton) ?? "", /Pause all/)
       await page.click(pauseButton)
-      assert.match(await page.textContent("#dialog-pause") ?? "", /Exits, stops, cancels/)
+      assert.match(
+        await page.textContent("#dialog-pause") ?? "",
+        /Your own closes, cancels and flatten/,
+      )
       await page.click("#dialog-pause >> text=Pause all")
       await page.waitForSelector("#toasts >> text=Journaled as event")
-      await page.waitForSelector("#strip >> text=Trading is paused")
+      await page.waitForSelector("#strip >> text=Trading is halted")
       await page.waitForSelector(`${pauseButton} >> text=Resume`)
       await page.click(pauseButton)
       await page.click("#dialog-resume button[type=submit]")
       await page.waitForSelector(`${pauseButton} >> text=Pause all`)
-      await page.waitForSelector("#strip >> text=Trading is paused", { state: "detached" })
+      await page.waitForSelector("#strip >> text=Trading is halted", { state: "detached" })
       // The same press again is another command: its form has another id.
       await page.click(pauseButton)
       await page.click("#dialog-pause >> text=Pause all")
@@ -369,7 +373,11 @@ testDashboard(
       await link("lost")
       await page.waitForSelector("#lost", { state: "visible" })
       assert.notEqual(await colour(), before)
-      assert.deepEqual(await page.evaluate(statusWords), ["unknown", "unknown", "unknown"])
+      assert.deepEqual(await page.evaluate(statusWords), [
+        "trading unknown",
+        "unknown",
+        "unknown",
+      ])
       second = await startDemo(demo.port)
       second.runtime.commit("Tested", "plain", "test", "of the second run")
       await link("live")

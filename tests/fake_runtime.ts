@@ -4,7 +4,12 @@
  * Everything it shows follows from the number of steps taken and the commands received, so a test
  * knows what it will see. It trades nothing and knows no venue; the order path has its own tests.
  */
-import type { Command, CommandProgress, CommandReceipt } from "../domain/command.ts"
+import {
+  type Command,
+  type CommandProgress,
+  type CommandReceipt,
+  CommandRefused,
+} from "../domain/command.ts"
 import type {
   ActorView,
   AlertView,
@@ -18,7 +23,7 @@ import type {
   StrategyView,
   TradingState,
 } from "../domain/overview.ts"
-import { CommandRefused, type HttpDeps, type JournalRecordView } from "../http/ports.ts"
+import type { HttpDeps, JournalRecordView } from "../http/ports.ts"
 
 export interface FakeOptions {
   /** Epoch milliseconds; a test moves it, a demo passes the wall clock. */
@@ -63,6 +68,7 @@ export class FakeRuntime implements HttpDeps {
   #steps = 0
   #ids = 0
   #tradingState: TradingState = "active"
+  #stateReason = ""
   #stateSince: number
   #feedStatus: FeedView["status"] = "streaming"
   #feedSince: number
@@ -81,6 +87,8 @@ export class FakeRuntime implements HttpDeps {
   readonly #recordListeners = new Set<(record: JournalRecordView) => void>()
   /** Every command taken, repetitions left out. */
   readonly taken: Array<Command> = []
+  /** What died of a bug; a test expects none. */
+  readonly defects: Array<unknown> = []
   readonly hostnames: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"])
 
   constructor(private readonly options: FakeOptions) {
@@ -103,6 +111,10 @@ export class FakeRuntime implements HttpDeps {
   readonly now = (): number => this.options.now()
   readonly newId = (): string =>
     `${this.options.epoch ?? "fake"}-${String(++this.#ids).padStart(6, "0")}`
+
+  readonly reportDefect = (where: string, cause: unknown): void => {
+    this.defects.push(`${where}: ${String(cause)}`)
+  }
 
   /** Moves every market once. */
   step(): void {
@@ -161,7 +173,7 @@ export class FakeRuntime implements HttpDeps {
       startedAt: this.#startedAt,
       tradingState: this.#tradingState,
       ...(this.#tradingState !== "active" && {
-        tradingStateReason: "Paused by the operator",
+        tradingStateReason: this.#stateReason,
         tradingStateSince: this.#stateSince,
       }),
       ...(this.options.replay && { replay: this.options.replay }),
@@ -331,7 +343,7 @@ export class FakeRuntime implements HttpDeps {
     switch (type) {
       case "pause":
       case "resume":
-        return this.#setTrading(type === "pause" ? "reducing" : "active")
+        return this.#setTrading(type === "pause" ? "halted" : "active", "paused by the operator")
       case "override_position":
         for (const holding of this.#holdings) {
           if (holding.instrument === scope.id) holding.control = command.control ?? "auto"
@@ -364,7 +376,7 @@ export class FakeRuntime implements HttpDeps {
         void this.#close(command.commandId, [scope.id ?? ""], false)
         return
       case "flatten":
-        this.#setTrading("halted")
+        this.#setTrading("halted", "flattened by the operator")
         void this.#close(command.commandId, this.#holdings.map((it) => it.instrument), true)
         return
     }
@@ -427,8 +439,9 @@ export class FakeRuntime implements HttpDeps {
     }
   }
 
-  #setTrading(state: TradingState): void {
+  #setTrading(state: TradingState, reason: string): void {
     this.#tradingState = state
+    this.#stateReason = reason
     this.#stateSince = this.now()
   }
 

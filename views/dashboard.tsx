@@ -29,6 +29,8 @@ export interface Region {
 }
 
 const CALM_MS = 1_000
+/** A little less than the read model changes, or every other change would wait for the next. */
+const LIVELY_MS = 200
 
 export const regions: ReadonlyArray<Region> = [
   { target: "status", Content: Status, everyMs: 0 },
@@ -48,12 +50,12 @@ export const regions: ReadonlyArray<Region> = [
       everyMs: CALM_MS,
     },
   ]),
-  { target: "positions-region", Content: Positions, everyMs: 0 },
+  { target: "positions-region", Content: Positions, everyMs: LIVELY_MS },
   { target: "orders-region", Content: Orders, everyMs: 0 },
   { target: "strategies-region", Content: Strategies, everyMs: CALM_MS },
   { target: "tree-region", Content: Tree, everyMs: CALM_MS },
   { target: "restarts", Content: Restarts, everyMs: 0 },
-  { target: "feeds-region", Content: Feeds, everyMs: 0 },
+  { target: "feeds-region", Content: Feeds, everyMs: 2 * LIVELY_MS },
   { target: "account-region", Content: Accounts, everyMs: CALM_MS },
 ]
 

@@ -38,11 +38,12 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
       <form id="form-pause" method="post" action="/controls/pause" {...posted("/controls/pause")}>
         <CommandIdField id={newId()} />
         <p>
-          No strategy opens or adds to a position until you resume, on every instrument. The pause
-          survives a restart.
+          No strategy sends an order until you resume, to open or to close, on any instrument. The
+          pause survives a restart.
         </p>
         <p class="keeps">
-          Positions stay open. Exits, stops, cancels and your own closes go on working.
+          Positions and open orders stay as they are. Your own closes, cancels and flatten go on
+          working.
         </p>
         <Buttons name="pause">
           <button type="submit" class="btn primary">Pause all</button>
@@ -58,8 +59,8 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
       >
         <CommandIdField id={newId()} />
         <p>
-          Strategies may open positions again wherever prices are streamed and fresh, starting with
-          their next signal.
+          Strategies trade again from their next signal on, and open positions wherever prices are
+          streamed and fresh.
         </p>
         <Buttons name="resume">
           <button type="submit" class="btn primary">Resume</button>

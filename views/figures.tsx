@@ -90,13 +90,13 @@ function read(name: FigureName, overview: Overview): Reading {
     case "authority": {
       const instruments = overview.feeds.flatMap((feed) => feed.instruments)
       const fresh = mayOpen(overview)
-      const isPaused = overview.tradingState !== "active"
+      const isHalted = overview.tradingState !== "active"
       return {
         value: `${fresh} of ${instruments.length}`,
         note: instruments.every(({ ageMs }) => ageMs === null)
           ? "waiting for the first price"
-          : isPaused
-          ? "entries are paused"
+          : isHalted
+          ? `trading is ${overview.tradingState}`
           : fresh === instruments.length
           ? "every price streamed and fresh"
           : "the others: exits only",

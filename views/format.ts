@@ -90,6 +90,11 @@ export function words(name: string): string {
   return spaced.slice(0, 1) + spaced.slice(1).toLowerCase()
 }
 
+/** With a capital and a full stop. */
+export function sentence(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".")
+}
+
 /** `BTC/USDT.BINANCE` is `BTC/USDT` at `BINANCE`; an id without a venue is all symbol. */
 export function symbolOf(instrument: string): string {
   const dot = instrument.lastIndexOf(".")

@@ -8,7 +8,7 @@ import type { FC } from "hono/jsx"
 import type { Mode, Overview, TradingState } from "../domain/overview.ts"
 import type { PageView } from "./page_view.ts"
 import { accountShape, Dot, linkShape, type Shape, worst } from "./status.tsx"
-import { words } from "./format.ts"
+import { sentence, words } from "./format.ts"
 import { Elapsed } from "./time.tsx"
 
 export const modeWords: Readonly<Record<Mode, { name: string; meaning: string }>> = {
@@ -31,7 +31,7 @@ export const ModeBadge: FC<{ overview: Overview }> = ({ overview: { mode, accoun
 
 const tradingWords: Readonly<Record<TradingState, { name: string; shape: Shape }>> = {
   active: { name: "Trading", shape: "ok" },
-  reducing: { name: "Paused", shape: "degraded" },
+  reducing: { name: "Exits only", shape: "degraded" },
   halted: { name: "Halted", shape: "down" },
 }
 
@@ -118,12 +118,12 @@ function tradingTroubles(overview: Overview) {
   return [
     <p class="trouble warning" id="trouble-trading" key="trading">
       <Dot shape={tradingWords[tradingState].shape} />
-      <b>{tradingState === "reducing" ? "Trading is paused" : "Trading is halted"}</b>
+      <b>{tradingState === "reducing" ? "Trading is reduced to exits" : "Trading is halted"}</b>
       <span>
-        {tradingStateReason && `${tradingStateReason}. `}
+        {tradingStateReason && `${sentence(tradingStateReason)} `}
         {tradingState === "reducing"
-          ? "Nothing new is opened; exits, stops and cancels keep working."
-          : "Nothing is sent but cancels and orders that flatten."}
+          ? "Nothing new is opened; exits, closes and cancels keep working."
+          : "No strategy sends an order; your own closes, cancels and flatten keep working."}
       </span>
       {tradingStateSince !== undefined && (
         <span class="since">

@@ -17,7 +17,7 @@ export const Positions: FC<{ view: PageView }> = ({ view: { overview } }) =>
       <Empty title="No open position">
         {overview.tradingState === "active"
           ? "The next signal that passes the risk limits opens one."
-          : "Trading is paused, so none will be opened."}
+          : `Trading is ${overview.tradingState}, so none will be opened.`}
       </Empty>
     )
     : (

@@ -44,6 +44,7 @@ function testApi(
       close()
     }
     assert.equal(runtime.listeners, 0)
+    assert.deepEqual(runtime.defects, [])
   })
 }
 
@@ -120,7 +121,7 @@ testApi(
     assert.equal(receipt.seq, it.runtime.overview().seq)
     assert.deepEqual(await (await it.post("/api/v1/commands", pause)).json(), receipt)
     assert.equal(it.runtime.taken.length, 1)
-    assert.equal(it.runtime.overview().tradingState, "reducing")
+    assert.equal(it.runtime.overview().tradingState, "halted")
   },
 )
 
@@ -246,7 +247,7 @@ testApi("text from outside stays text, in the page and in the stream", async ({ 
 testApi("the page contains every region of its stream", async ({ get }) => {
   const html = await (await get("/")).text()
   const snapshot = await until(await get("/events"), "\nid: ")
-  const targets = [...snapshot.matchAll(/hx-target="#([^"]+)"/g)].map(([, id]) => id)
+  const targets = [...snapshot.matchAll(/hx-target="#([^"]+)"/g)].map(([, id = ""]) => id)
   assert.ok(targets.length > 15)
   for (const id of targets) assert.ok(html.includes(`id="${id}"`), id)
 })
