@@ -11,6 +11,7 @@ import { type ActorName, actorName, type ActorRef, behavior } from "./runtime/mo
 export type EventBusMessage =
   | { readonly _tag: "Subscribe"; readonly subscriber: ActorRef<Recorded> }
   | { readonly _tag: "Publish"; readonly records: ReadonlyArray<JournalRecord> }
+  | { readonly _tag: "Ended"; readonly path: string; readonly crashed: boolean }
 
 export const EventBus: ActorName<EventBusMessage> = actorName("event_bus")
 
@@ -20,13 +21,31 @@ export function eventBus(options: { readonly mailboxMax: number }) {
     restart: "permanent",
     mailbox: { capacity: options.mailboxMax, overflow: "reject" },
     init: () => new Map(),
-    receive: (subscribers, message) => {
-      if (message._tag === "Subscribe") {
-        return new Map(subscribers).set(message.subscriber.path, message.subscriber)
+    receive: (subscribers, message, actor) => {
+      switch (message._tag) {
+        case "Subscribe": {
+          const { subscriber } = message
+          actor.monitor(subscriber, ({ path, reason }) => ({
+            _tag: "Ended",
+            path,
+            crashed: reason.kind === "crashed",
+          }))
+          return new Map(subscribers).set(subscriber.path, subscriber)
+        }
+        case "Ended": {
+          // After a crash its mailbox goes on, and so do the records; a swapped strategy never comes
+          // back, and who was only stopped subscribes again.
+          if (message.crashed) return subscribers
+          const left = new Map(subscribers)
+          left.delete(message.path)
+          return left
+        }
+        case "Publish": {
+          const recorded: Recorded = { _tag: "Recorded", records: message.records }
+          for (const subscriber of subscribers.values()) subscriber.send(recorded)
+          return subscribers
+        }
       }
-      const recorded: Recorded = { _tag: "Recorded", records: message.records }
-      for (const subscriber of subscribers.values()) subscriber.send(recorded)
-      return subscribers
     },
   })
 }

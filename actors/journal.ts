@@ -60,7 +60,10 @@ export interface JournalOptions {
 }
 
 interface State {
+  /** Ahead of what is durable by what is waiting. */
   readonly books: Books
+  /** Seq of the last record that the store has. */
+  durable: number
   readonly recent: Array<JournalRecord>
   waiting: Array<JournalRecord>
   answers: Array<Extract<JournalMessage, { _tag: "Append" }> & { readonly upTo: number }>
@@ -78,7 +81,14 @@ export function journal(options: JournalOptions) {
     mailbox: { capacity: options.mailboxMax, overflow: "suspend" },
     init: Effect.fn("Journal.init")(function* (actor) {
       const books = yield* readBooks(store, options.readPage)
-      const state: State = { books, recent: [], waiting: [], answers: [], committing: false }
+      const state: State = {
+        books,
+        durable: books.seq,
+        recent: [],
+        waiting: [],
+        answers: [],
+        committing: false,
+      }
       // Only the start of the process is news: a restart of this actor is a supervision report.
       if (actor.incarnation === 0) enter(state, [options.started], actor.now(), store.epoch)
       commitNext(state, store, actor)
@@ -89,6 +99,8 @@ export function journal(options: JournalOptions) {
         case "Append": {
           enter(state, message.events, actor.now(), store.epoch)
           state.answers.push({ ...message, upTo: state.books.seq })
+          // Nothing to write, and nothing being written: nobody else would answer.
+          if (state.books.seq === state.durable) answerDurable(state)
           commitNext(state, store, actor)
           return state
         }
@@ -159,9 +171,10 @@ function commitNext(state: State, store: EventStore, actor: ActorContext<Journal
   state.waiting = state.waiting.slice(COMMIT_MAX)
   state.committing = true
   const stored = batch.map((record) => ({ ...record, event: encodeEvent(record.event) }))
+  // Not to be interrupted: the next incarnation reads what is there, and nothing may land after that.
   actor.fork(
     Effect.andThen(
-      store.append(stored),
+      Effect.uninterruptible(store.append(stored)),
       Effect.sync(() => void actor.self.signal({ _tag: "Committed", batch })),
     ),
   )
@@ -175,9 +188,13 @@ function publish(
 ) {
   state.recent.push(...batch)
   if (state.recent.length > 2 * recentMax) state.recent.splice(0, state.recent.length - recentMax)
-  const durable = batch.at(-1)?.seq ?? 0
+  state.durable = batch.at(-1)?.seq ?? state.durable
   actor.ref(EventBus).send({ _tag: "Publish", records: batch })
-  const isDurable = (answer: { readonly upTo: number }) => answer.upTo <= durable
+  answerDurable(state)
+}
+
+function answerDurable(state: State) {
+  const isDurable = (answer: { readonly upTo: number }) => answer.upTo <= state.durable
   for (const { after, reply, upTo } of state.answers.filter(isDurable)) {
     const records = state.recent.filter(({ seq }) => seq > after && seq <= upTo)
     if (records.length === upTo - after) reply?.succeed(records)
@@ -206,6 +223,23 @@ export const record = Effect.fnUntraced(function* (
     { timeoutMs: JOURNAL_TIMEOUT_MS },
   )
   return keepUp(books, records)
+})
+
+/**
+ * Brings `books` up to everything that was appended before now, for who must not judge by books
+ * that lag behind: their mailbox would bring the same, only later.
+ */
+export const catchUp = Effect.fnUntraced(function* (
+  actor: Pick<ActorContext<never>, "ref">,
+  books: Books,
+): Effect.fn.Return<void, AskError> {
+  const records = yield* ask(
+    actor.ref(Journal),
+    (reply: ReplyTo<ReadonlyArray<JournalRecord>>) =>
+      ({ _tag: "Append", events: [], after: books.seq, reply }) as const,
+    { timeoutMs: JOURNAL_TIMEOUT_MS },
+  )
+  keepUp(books, records)
 })
 
 /**
