@@ -5,7 +5,7 @@
  * refusal that the venue itself has stated counts as one; every other failure of a submission means
  * that nobody knows.
  */
-import { Effect, Option, Redacted, Schema } from "effect"
+import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
@@ -26,10 +26,10 @@ import {
   VenueError,
   type VenueFailure,
 } from "../market_data.ts"
-import { type LivenessPolicy, openConnection, type Traffic } from "../socket.ts"
+import { type LivenessPolicy, openConnection, refusal, type Traffic } from "../socket.ts"
 import { decodePrivateFrame, orderStatus } from "./decode.ts"
 import { AccountInformation, MyTrades, OrderInformation, OrderInformations } from "./messages.ts"
-import { type Keys, type Refused, type Rest, venueError } from "./rest.ts"
+import { type Keys, type Refused, refusedFailure, type Rest, venueError } from "./rest.ts"
 import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
 export interface BrokerOptions {
@@ -97,7 +97,7 @@ export function makeBroker(options: BrokerOptions): Broker {
         OrderInformation,
         true,
       ).pipe(
-        Effect.map((order) => reportOf(order, symbols)),
+        Effect.flatMap((order) => Effect.asSome(reportOf(order, instrument))),
         Effect.catchTag("Refused", (refused) =>
           refused.code === NO_SUCH_ORDER
             ? Effect.succeed(Option.none<OrderReport>())
@@ -105,7 +105,12 @@ export function makeBroker(options: BrokerOptions): Broker {
         Effect.mapError(venueError("GET /api/v3/order")),
       ),
     openOrders: rest.call("GET", "api/v3/openOrders", {}, OrderInformations, true).pipe(
-      Effect.map((orders) => orders.flatMap((order) => Option.toArray(reportOf(order, symbols)))),
+      Effect.flatMap((orders) =>
+        Effect.all(orders.flatMap((order) => {
+          const instrument = symbols(order.symbol)
+          return instrument === undefined ? [] : [reportOf(order, instrument)]
+        }))
+      ),
       Effect.mapError(venueError("GET /api/v3/openOrders")),
     ),
     executions: (instrument, since) => executionsOf(rest, instrument, since),
@@ -129,7 +134,8 @@ function submitOf({ rest, recvWindowMs }: BrokerOptions): Broker["submit"] {
     if (order.type === "limit" && order.price === undefined) {
       return yield* new OrderNotSent({ detail: "a limit order needs a price" })
     }
-    const conclusiveAt = (yield* rest.venueTime) + recvWindowMs + ENGINE_TIMEOUT_MS
+    const sentAt = yield* Clock.currentTimeMillis
+    const conclusiveAt = Math.ceil(sentAt) + recvWindowMs + ENGINE_TIMEOUT_MS
     const answer = yield* rest.call(
       "POST",
       "api/v3/order",
@@ -146,8 +152,12 @@ function submitOf({ rest, recvWindowMs }: BrokerOptions): Broker["submit"] {
       OrderInformation,
       true,
     ).pipe(
-      Effect.mapError((failure) => submitError(failure, Math.round(conclusiveAt))),
+      Effect.mapError((failure) => submitError(failure, conclusiveAt)),
     )
+    if (answer.clientOrderId !== order.clientOrderId) {
+      const cause = `the answer is about another order: ${answer.clientOrderId.slice(0, 40)}`
+      return yield* new OrderUnknown({ cause, conclusiveAt })
+    }
     return { venueOrderId: String(answer.orderId) }
   })
 }
@@ -163,14 +173,18 @@ function submitError(failure: Refused | VenueFailure, conclusiveAt: number): Sub
   return new OrderRefused({ code: String(code), text })
 }
 
+/** A status that means nothing to us is a failure: an order must not seem to be missing. */
 function reportOf(
   order: typeof OrderInformation.Type,
-  symbols: SymbolMap,
-): Option.Option<OrderReport> {
-  const instrument = symbols(order.symbol)
+  instrument: InstrumentId,
+): Effect.Effect<OrderReport, Faulty> {
   const status = orderStatus(order.status)
-  if (instrument === undefined || status === undefined) return Option.none()
-  return Option.some({
+  if (status === undefined) {
+    return Effect.fail(
+      new Faulty({ detail: `unknown order status ${JSON.stringify(order.status.slice(0, 40))}` }),
+    )
+  }
+  return Effect.succeed({
     clientOrderId: order.clientOrderId,
     venueOrderId: String(order.orderId),
     instrument,
@@ -181,35 +195,43 @@ function reportOf(
   })
 }
 
+/** Page by page: the first by time, the others by id, because the venue takes only one of them. */
 function executionsOf(rest: Rest, instrument: InstrumentId, since: number) {
-  return rest.call(
-    "GET",
-    "api/v3/myTrades",
-    {
-      symbol: symbolOf(instrument),
-      startTime: since,
-      limit: EXECUTIONS_MAX,
-    },
-    MyTrades,
-    true,
-  ).pipe(
-    Effect.map((trades) =>
-      trades.map((trade): Execution => ({
-        executionId: String(trade.id),
-        // The list names the venue's order id only; whoever asked knows ours.
-        clientOrderId: "",
-        venueOrderId: String(trade.orderId),
-        instrument,
-        side: trade.isBuyer ? "buy" : "sell",
-        quantity: trade.qty,
-        price: trade.price,
-        fee: trade.commission,
-        feeAsset: trade.commissionAsset,
-        time: trade.time,
-      }))
-    ),
-    Effect.mapError(venueError("GET /api/v3/myTrades")),
-  )
+  const page = (from: Readonly<Record<string, string | number>>) =>
+    rest.call(
+      "GET",
+      "api/v3/myTrades",
+      { symbol: symbolOf(instrument), limit: EXECUTIONS_MAX, ...from },
+      MyTrades,
+      true,
+    )
+  return Effect.gen(function* () {
+    const executions: Array<Execution> = []
+    let from: Readonly<Record<string, string | number>> = { startTime: Math.floor(since) }
+    while (true) {
+      const trades = yield* page(from)
+      executions.push(...trades.map((trade) => executionOf(trade, instrument)))
+      const last = trades.at(-1)
+      if (last === undefined || trades.length < EXECUTIONS_MAX) return executions
+      from = { fromId: String(BigInt(last.id) + 1n) }
+    }
+  }).pipe(Effect.mapError(venueError("GET /api/v3/myTrades")))
+}
+
+function executionOf(trade: typeof MyTrades.Type[number], instrument: InstrumentId): Execution {
+  return {
+    executionId: String(trade.id),
+    // The list names the venue's order id only; whoever asked knows ours.
+    clientOrderId: "",
+    venueOrderId: String(trade.orderId),
+    instrument,
+    side: trade.isBuyer ? "buy" : "sell",
+    quantity: trade.qty,
+    price: trade.price,
+    fee: trade.commission,
+    feeAsset: trade.commissionAsset,
+    time: trade.time,
+  }
 }
 
 const doing = "private stream"
@@ -228,7 +250,11 @@ function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] 
         traffic,
       })
       const timestamp = Math.round(yield* rest.venueTime)
-      const params = { apiKey: Redacted.value(keys.key), recvWindow: 5_000, timestamp }
+      const params = {
+        apiKey: Redacted.value(keys.key),
+        recvWindow: options.recvWindowMs,
+        timestamp,
+      }
       const signature = yield* sign(
         keys,
         new URLSearchParams(
@@ -282,9 +308,11 @@ function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] 
 }
 
 function answerFailure(status: number, error: string): VenueFailure {
-  return status === 401 || status === 403
-    ? new Forbidden({ detail: error })
-    : new Faulty({ detail: error || `status ${status}` })
+  if (status === 429 || status === 418) return refusal(status, undefined)
+  const code = /^-\d+/.exec(error)?.[0]
+  const text = code === undefined ? error : error.slice(code.length).trim()
+  if (code !== undefined) return refusedFailure({ code: Number(code), text })
+  return refusal(status, undefined, error || undefined)
 }
 
 /** HMAC-SHA-256 in hexadecimal, over the parameters sorted by name. */

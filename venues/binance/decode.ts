@@ -68,7 +68,22 @@ export function decodeMarketFrame(
   symbols: SymbolMap,
   receivedAt: number,
 ): Decoded {
+  return market(parse(frame), symbols, receivedAt)
+}
+
+/** One frame of any stream, for a recording that does not say which. */
+export function decodeFrame(
+  frame: string,
+  symbols: SymbolMap,
+  receivedAt: number,
+): Decoded | DecodedPrivate {
   const message = parse(frame)
+  const isPrivate = isObject(message) &&
+    (isObject(message.event) || "status" in message || privateEvents.has(message.e))
+  return isPrivate ? personal(message, symbols) : market(message, symbols, receivedAt)
+}
+
+function market(message: unknown, symbols: SymbolMap, receivedAt: number): Decoded {
   if (!isObject(message)) return undecoded("not a JSON object")
   const data = "stream" in message ? message.data : message
   if (!isObject(data)) return undecoded("a stream without data")
@@ -89,7 +104,8 @@ export function decodeMarketFrame(
   if ("u" in data && "B" in data) {
     return settled(decodeBookTicker(data), (it) => quote(it, symbols, receivedAt))
   }
-  if ("lastUpdateId" in data) return settled(decodeSnapshot(data), snapshot)
+  // On a stream the same shape is the top of a book, which no diff may be applied to.
+  if ("lastUpdateId" in data && data === message) return settled(decodeSnapshot(data), snapshot)
   if ("result" in data || "code" in data || "error" in data) return control(data)
   return undecoded("neither an event nor an answer")
 }
@@ -168,12 +184,15 @@ function snapshot(message: typeof DepthSnapshot.Type): Decoded {
 }
 
 function control(data: Readonly<Record<string, unknown>>): Decoded {
-  const id = data.id === undefined || data.id === null ? undefined : String(data.id)
-  const problem = isObject(data.error) ? data.error : "code" in data ? data : undefined
-  const error = problem === undefined
-    ? undefined
-    : `${String(problem.code)} ${String(problem.msg ?? "")}`.trim()
-  return { _tag: "Control", id, error }
+  const id = data.id === undefined || data.id === null ? undefined : words(data.id)
+  const problem = "error" in data ? data.error : "code" in data ? data : undefined
+  return { _tag: "Control", id, error: problem === undefined ? undefined : problemText(problem) }
+}
+
+/** `-1121 Invalid symbol.` of `{ code, msg }`; never empty. */
+function problemText(problem: unknown): string {
+  if (!isObject(problem)) return quoted(problem)
+  return `${words(problem.code)} ${words(problem.msg ?? "")}`.trim() || "an error without words"
 }
 
 export type DecodedPrivate =
@@ -190,18 +209,28 @@ export type DecodedPrivate =
 
 /** One frame of the WS-API: an answer to us, or an event of the user data stream. */
 export function decodePrivateFrame(frame: string, symbols: SymbolMap): DecodedPrivate {
-  const message = parse(frame)
+  return personal(parse(frame), symbols)
+}
+
+function personal(message: unknown, symbols: SymbolMap): DecodedPrivate {
   if (!isObject(message)) return undecoded("not a JSON object")
   if (isObject(message.event)) return privateEvent(message.event, symbols)
   if ("e" in message) return privateEvent(message, symbols)
-  if ("status" in message) {
-    const error = isObject(message.error)
-      ? `${String(message.error.code)} ${String(message.error.msg ?? "")}`.trim()
-      : ""
-    return { _tag: "Answer", id: String(message.id), status: Number(message.status), error }
+  if (typeof message.status === "number") {
+    const error = "error" in message ? problemText(message.error) : ""
+    return { _tag: "Answer", id: words(message.id), status: message.status, error }
   }
   return undecoded("neither an event nor an answer")
 }
+
+const privateEvents: ReadonlySet<unknown> = new Set([
+  "executionReport",
+  "outboundAccountPosition",
+  "eventStreamTerminated",
+  "balanceUpdate",
+  "listStatus",
+  "externalLockUpdate",
+])
 
 function privateEvent(
   event: Readonly<Record<string, unknown>>,
@@ -242,12 +271,15 @@ function execution(
     instrument,
     status,
     filledQuantity: message.z,
-    reason: message.r === "NONE" ? "" : message.r,
+    reason: message.r === "NONE" ? message.eR ?? "" : message.r,
     time: message.T,
   }
   if (message.x !== "TRADE" || isZero(message.l)) return { _tag: "Report", report }
-  // A trade may be reported without its price: then only the list of our trades knows it.
-  if (isZero(message.L)) return undecoded("a fill without a price")
+  // A trade may be reported without its price. The report shows that a fill is missing, and the list
+  // of our trades will say which.
+  if (isZero(message.L)) return { _tag: "Report", report }
+  if (message.t === -1) return undecoded("a fill without an id")
+  if (message.N === null && !isZero(message.n)) return undecoded("a fee in no asset")
   const fill: Execution = {
     executionId: String(message.t),
     clientOrderId: report.clientOrderId,
@@ -303,7 +335,7 @@ function settled<A, B extends { readonly _tag: string }>(
 ): B | { readonly _tag: "Undecoded"; readonly reason: string } {
   return Result.isSuccess(result)
     ? build(result.success)
-    : undecoded(result.failure.message.replaceAll(/\s+/g, " "))
+    : undecoded(result.failure.message.replaceAll(/\s+/g, " ").slice(0, 200))
 }
 
 function undecoded(reason: string) {
@@ -312,6 +344,11 @@ function undecoded(reason: string) {
 
 function foreign(symbol: string) {
   return undecoded(`a symbol nobody asked for: ${quoted(symbol)}`)
+}
+
+/** What is not text or a number is shown as JSON: its own conversion to text may throw. */
+function words(value: unknown): string {
+  return typeof value === "string" ? value.slice(0, 200) : quoted(value)
 }
 
 function quoted(value: unknown): string {

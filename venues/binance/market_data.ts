@@ -6,7 +6,7 @@
  */
 import { Clock, Effect } from "effect"
 import { aggregate } from "../../domain/bars.ts"
-import { zero } from "../../domain/decimal.ts"
+import { type Decimal, decimal, isPositive, larger, smaller, zero } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId, InstrumentStatus } from "../../domain/instrument.ts"
 import type { Bar, Trade } from "../../domain/market.ts"
 import { Closed, Faulty, type MarketData, Overrun, VenueError } from "../market_data.ts"
@@ -20,6 +20,7 @@ import { instrumentId, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 const STREAMS_PER_REQUEST = 200
 const KLINES_MAX = 1_000
 const TRADES_MAX = 1_000
+const QUANTITY_UNLIMITED = decimal("99999999999999999999")
 
 export interface MarketDataOptions {
   /** `wss://stream.binance.com:9443`, or any other host. */
@@ -56,7 +57,13 @@ export function makeMarketData(options: MarketDataOptions): MarketData {
         ExchangeInfo,
         false,
       ).pipe(
-        Effect.map(({ symbols }) => symbols.flatMap(instrument)),
+        Effect.flatMap(({ symbols }) => {
+          const known = symbols.flatMap(instrument)
+          const missing = ids.find((id) => known.every((each) => each.id !== id))
+          return missing === undefined
+            ? Effect.succeed(known)
+            : Effect.fail(new Faulty({ detail: `no trading rules for ${missing}` }))
+        }),
         Effect.mapError(venueError("GET /api/v3/exchangeInfo")),
       ),
     stream: streamOf(options),
@@ -70,8 +77,12 @@ function instrument(info: typeof ExchangeInfo.Type["symbols"][number]): Readonly
   const filter = (type: string) => info.filters.find(({ filterType }) => filterType === type)
   const price = filter("PRICE_FILTER")
   const lot = filter("LOT_SIZE")
+  const tickSize = enabled(price?.tickSize)
+  const lotSize = enabled(lot?.stepSize)
   // Without a grid an order cannot be built: such a symbol is not offered.
-  if (!price?.tickSize || !lot?.stepSize || !lot.minQty || !lot.maxQty) return []
+  if (!tickSize || !lotSize || !lot?.minQty || !lot.maxQty) return []
+  // Market orders have limits of their own beside those of all orders.
+  const market = filter("MARKET_LOT_SIZE")
   // Older symbols have MIN_NOTIONAL, newer ones NOTIONAL; some have neither.
   const notional = filter("NOTIONAL") ?? filter("MIN_NOTIONAL")
   return [{
@@ -80,13 +91,21 @@ function instrument(info: typeof ExchangeInfo.Type["symbols"][number]): Readonly
     symbol: info.symbol,
     base: info.baseAsset,
     quote: info.quoteAsset,
-    tickSize: price.tickSize,
-    lotSize: lot.stepSize,
-    quantityMin: lot.minQty,
-    quantityMax: lot.maxQty,
+    tickSize,
+    lotSize,
+    quantityMin: larger(lot.minQty, market?.minQty ?? zero),
+    quantityMax: smaller(
+      enabled(lot.maxQty) ?? QUANTITY_UNLIMITED,
+      enabled(market?.maxQty) ?? QUANTITY_UNLIMITED,
+    ),
     notionalMin: notional?.minNotional ?? zero,
     status: statusOf(info.status),
   }]
+}
+
+/** A zero switches a rule off. */
+function enabled(rule: Decimal | undefined): Decimal | undefined {
+  return rule !== undefined && isPositive(rule) ? rule : undefined
 }
 
 function statusOf(status: string): InstrumentStatus {
@@ -166,7 +185,9 @@ function quotesOf(rest: Rest): MarketData["quotes"] {
       const now = yield* Clock.currentTimeMillis
       return tickers.flatMap((ticker) => {
         const id = symbols(ticker.symbol)
-        return id === undefined ? [] : [{
+        // A side without orders has the price zero, which is not a price.
+        const isPriced = isPositive(ticker.bidPrice) && isPositive(ticker.askPrice)
+        return id === undefined || !isPriced ? [] : [{
           _tag: "Quote" as const,
           instrument: id,
           updateId: "0",

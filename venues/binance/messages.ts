@@ -7,62 +7,70 @@
  * vendor's documentation (2026-07).
  */
 import { Schema } from "effect"
-import { DecimalText } from "../../domain/decimal.ts"
+import { DecimalText, isNegative, isPositive } from "../../domain/decimal.ts"
 
 const { String: Text, Int, Struct, Array: List } = Schema
 
-/** Written by `parseWithIds` for integers too long for a float; plain integers otherwise. */
+/** Text is written by `parseWithIds` alone, for integers too long for a float. */
 const Id = Schema.Union([
-  Schema.String.check(Schema.isPattern(/^-?\d{1,20}$/)),
-  Schema.Int,
+  Schema.String.check(Schema.isPattern(/^[1-9]\d{15,19}$/)),
+  Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
 ])
+
+/** Epoch milliseconds; microseconds, which a connection can be asked to send, are something else. */
+const Time = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 9_999_999_999_999 }))
+
+const Price = DecimalText.check(Schema.makeFilter((it) => isPositive(it) || "must be above zero"))
+const Quantity = DecimalText.check(
+  Schema.makeFilter((it) => !isNegative(it) || "must not be negative"),
+)
 
 export const TradeMessage = Struct({
   e: Schema.Literal("trade"),
-  E: Int,
+  E: Time,
   s: Text,
   t: Id,
-  p: DecimalText,
-  q: DecimalText,
-  T: Int,
+  p: Price,
+  q: Quantity,
+  T: Time,
   /** The buyer was the maker: the aggressor sold. */
   m: Schema.Boolean,
 })
 
-/** Has neither an event name nor a time. */
+/** Has neither an event name nor a time. An empty side has the price zero, which is not a price. */
 export const BookTickerMessage = Struct({
   u: Id,
   s: Text,
-  b: DecimalText,
-  B: DecimalText,
-  a: DecimalText,
-  A: DecimalText,
+  b: Price,
+  B: Quantity,
+  a: Price,
+  A: Quantity,
 })
 
 export const KlineMessage = Struct({
   e: Schema.Literal("kline"),
-  E: Int,
+  E: Time,
   s: Text,
   k: Struct({
-    t: Int,
-    T: Int,
+    t: Time,
+    T: Time,
     i: Text,
-    o: DecimalText,
-    c: DecimalText,
-    h: DecimalText,
-    l: DecimalText,
-    v: DecimalText,
+    o: Price,
+    c: Price,
+    h: Price,
+    l: Price,
+    v: Quantity,
     n: Int,
     /** Closed: the only bars we ever look at. */
     x: Schema.Boolean,
   }),
 })
 
-const Level = Schema.Tuple([DecimalText, DecimalText])
+const Level = Schema.Tuple([Price, Quantity])
 
 export const DepthMessage = Struct({
   e: Schema.Literal("depthUpdate"),
-  E: Int,
+  E: Time,
   s: Text,
   U: Id,
   u: Id,
@@ -78,7 +86,7 @@ export const DepthSnapshot = Struct({
 
 export const ExecutionReport = Struct({
   e: Schema.Literal("executionReport"),
-  E: Int,
+  E: Time,
   s: Text,
   /** The order's client id; on a cancel the cancel's own, and then `C` is the order's. */
   c: Text,
@@ -87,23 +95,27 @@ export const ExecutionReport = Struct({
   x: Text,
   X: Text,
   r: Text,
+  /** Why it expired; absent otherwise. */
+  eR: Schema.optionalKey(Text),
   i: Id,
-  l: DecimalText,
-  L: DecimalText,
-  z: DecimalText,
+  l: Quantity,
+  L: Quantity,
+  z: Quantity,
+  /** Negative for a rebate. */
   n: DecimalText,
   N: Schema.NullOr(Text),
-  T: Int,
-  t: Id,
+  T: Time,
+  /** -1 when nothing was traded. */
+  t: Schema.Union([Id, Schema.Literal(-1)]),
 })
 
 export const AccountPosition = Struct({
   e: Schema.Literal("outboundAccountPosition"),
-  E: Int,
-  B: List(Struct({ a: Text, f: DecimalText, l: DecimalText })),
+  E: Time,
+  B: List(Struct({ a: Text, f: Quantity, l: Quantity })),
 })
 
-export const ServerTime = Struct({ serverTime: Int })
+export const ServerTime = Struct({ serverTime: Time })
 
 /** Filters differ by symbol and grow over the years: those we need are picked by their type. */
 export const ExchangeInfo = Struct({
@@ -134,41 +146,31 @@ export const BookTickers = List(BookTicker)
 
 /** `[open time, open, high, low, close, volume, close time, quote volume, trades, ...]`. */
 export const Klines = List(Schema.TupleWithRest(
-  Schema.Tuple([
-    Int,
-    DecimalText,
-    DecimalText,
-    DecimalText,
-    DecimalText,
-    DecimalText,
-    Int,
-    Text,
-    Int,
-  ]),
+  Schema.Tuple([Time, Price, Price, Price, Price, Quantity, Time, Text, Int]),
   [Schema.Unknown],
 ))
 
 export const HistoricalTrades = List(Struct({
   id: Id,
-  price: DecimalText,
-  qty: DecimalText,
-  time: Int,
+  price: Price,
+  qty: Quantity,
+  time: Time,
   isBuyerMaker: Schema.Boolean,
 }))
 
 export const AccountInformation = Struct({
   canTrade: Schema.Boolean,
-  balances: List(Struct({ asset: Text, free: DecimalText, locked: DecimalText })),
+  balances: List(Struct({ asset: Text, free: Quantity, locked: Quantity })),
 })
 
 export const OrderInformation = Struct({
   symbol: Text,
   orderId: Id,
   clientOrderId: Text,
-  executedQty: DecimalText,
+  executedQty: Quantity,
   status: Text,
-  updateTime: Schema.optionalKey(Int),
-  transactTime: Schema.optionalKey(Int),
+  updateTime: Schema.optionalKey(Time),
+  transactTime: Schema.optionalKey(Time),
 })
 export const OrderInformations = List(OrderInformation)
 
@@ -176,11 +178,11 @@ export const MyTrades = List(Struct({
   id: Id,
   orderId: Id,
   symbol: Text,
-  price: DecimalText,
-  qty: DecimalText,
+  price: Price,
+  qty: Quantity,
   commission: DecimalText,
   commissionAsset: Text,
-  time: Int,
+  time: Time,
   isBuyer: Schema.Boolean,
 }))
 

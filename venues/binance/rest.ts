@@ -7,7 +7,7 @@
  */
 import { Clock, Effect, Redacted, Result, Schema } from "effect"
 import { MainClient } from "binance"
-import { Faulty, Unreachable, VenueError, type VenueFailure } from "../market_data.ts"
+import { Faulty, Forbidden, Unreachable, VenueError, type VenueFailure } from "../market_data.ts"
 import { causeText, refusal, type Traffic } from "../socket.ts"
 import { ErrorBody, parseWithIds, ServerTime } from "./messages.ts"
 import { VENUE } from "./symbols.ts"
@@ -67,6 +67,9 @@ class Client extends MainClient {
 export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOptions) {
   const clock = yield* Clock.Clock
   const { keys, traffic } = options
+  const secrets = keys === undefined
+    ? []
+    : [Redacted.value(keys.secret), Redacted.value(keys.key)].filter((each) => each !== "")
   let offsetMs = 0
   const venueTime = () => clock.currentTimeMillisUnsafe() + offsetMs
   const client = new Client(
@@ -98,16 +101,16 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     const decode = Schema.decodeUnknownResult(schema)
     const request = Effect.tryPromise({
       try: () => send(method, path, params, signed),
-      catch: failureOf,
+      catch: (error) => withoutSecrets(failureOf(error), secrets),
     })
     return Effect.suspend(() => {
       traffic.requestsOpen++
       return Effect.ensuring(request, Effect.sync(() => void traffic.requestsOpen--))
     }).pipe(Effect.flatMap((answer) => {
       const result = Result.flatMap(parsed(answer), decode)
-      return Result.isSuccess(result) ? Effect.succeed(result.success) : Effect.fail(
-        new Faulty({ detail: `an answer that makes no sense: ${oneLine(result.failure)}` }),
-      )
+      if (Result.isSuccess(result)) return Effect.succeed(result.success)
+      const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
+      return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
     }))
   }
 
@@ -136,10 +139,36 @@ export function venueError(doing: string) {
 // -2014, -2015: the key is malformed, unknown, not allowed from here or without the permission.
 const keyCodes: ReadonlySet<number> = new Set([-2014, -2015, -1022])
 
-function refusedFailure(refused: Refused): VenueFailure {
+/** What a refusal by the venue's code means for whoever wants to try again. */
+export function refusedFailure(refused: { readonly code: number; readonly text: string }) {
   const detail = `${refused.code} ${refused.text}`
   if (keyCodes.has(refused.code)) return refusal(401, undefined, detail)
   return new Faulty({ detail })
+}
+
+/**
+ * Below us an error may quote the address it asked, signature included, and a proxy may send back
+ * what it was sent.
+ */
+function withoutSecrets<A extends Refused | VenueFailure>(
+  failure: A,
+  secrets: ReadonlyArray<string>,
+) {
+  const clean = (text: string) =>
+    secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
+      .replaceAll(/signature=[^&\s"')]*/giu, "signature=***")
+  switch (failure._tag) {
+    case "Refused":
+      return new Refused({ ...failure, text: clean(failure.text) })
+    case "Unreachable":
+      return new Unreachable({ detail: clean(failure.detail) })
+    case "Forbidden":
+      return new Forbidden({ detail: clean(failure.detail) })
+    case "Faulty":
+      return new Faulty({ detail: clean(failure.detail) })
+    default:
+      return failure
+  }
 }
 
 function parsed(answer: unknown): Result.Result<unknown, Error> {
