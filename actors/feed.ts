@@ -38,7 +38,8 @@ export interface FeedOptions {
 }
 
 export type FeedMessage =
-  | { readonly _tag: "Heard"; readonly event: MarketEvent }
+  /** With the time of arrival: what has waited must not look new. */
+  | { readonly _tag: "Heard"; readonly event: MarketEvent; readonly at: number }
   | { readonly _tag: "Undecoded"; readonly frame: string; readonly reason: string }
   | { readonly _tag: "Lost"; readonly error: VenueError; readonly attempt: number }
   | { readonly _tag: "Trying"; readonly nextAttemptAt: number | undefined }
@@ -61,7 +62,13 @@ interface Line {
   duplicates: number
   gaps: number
   /** By interval in milliseconds. */
-  builders: Map<number, BarBuilder>
+  builders: Map<number, Bars>
+}
+
+interface Bars {
+  readonly builder: BarBuilder
+  /** When the newest published bar opened; undefined when there is none since the last gap. */
+  readonly last: number | undefined
 }
 
 interface State {
@@ -87,6 +94,7 @@ interface Connection {
   readonly startedAt: number
   /** Ends it with an error of ours. */
   readonly cut: Deferred.Deferred<never, VenueError>
+  /** When it said something last, whether or not that has been looked at. */
   heardAt: number | undefined
 }
 
@@ -103,6 +111,8 @@ export function feed(options: FeedOptions) {
       const books = yield* follow(actor)
       const state = initial(books, options, actor.now())
       want(state)
+      // What the last incarnation did not hear nobody has heard.
+      if (actor.incarnation > 0) tellGap(state, actor)
       actor.fork(keepConnected(state, options, actor))
       actor.every(options.sweepEveryMs, { _tag: "Sweep" })
       actor.every(options.showEveryMs, { _tag: "Show" })
@@ -111,7 +121,7 @@ export function feed(options: FeedOptions) {
     receive: (state, message, actor) => {
       switch (message._tag) {
         case "Heard":
-          return heard(state, message.event, options, actor)
+          return heard(state, message, options, actor)
         case "Undecoded":
           state.undecoded += 1
           state.lastUndecoded = `${message.reason}: ${message.frame.slice(0, 120)}`
@@ -122,7 +132,9 @@ export function feed(options: FeedOptions) {
           state.nextAttemptAt = message.nextAttemptAt
           return state
         case "Polled":
-          for (const quote of message.quotes) price(state, quote, "rest", options, actor)
+          for (const quote of message.quotes) {
+            price(state, quote, "rest", actor.now(), options, actor)
+          }
           return state
         case "Sweep":
           return sweep(state, options, actor)
@@ -139,17 +151,24 @@ export function feed(options: FeedOptions) {
   })
 }
 
+/** An outage does not end because this process has crashed in it. */
 function initial(books: Books, options: FeedOptions, now: number): State {
+  const before = books.feeds.get(options.market.venue)
+  const outage = before?.status === "streaming" ? undefined : before
   return {
     books,
     lines: new Map(options.instruments.map((instrument) => [instrument, emptyLine(instrument)])),
-    status: "connecting",
-    since: now,
-    attempt: 0,
-    cause: undefined,
+    status: outage === undefined
+      ? "connecting"
+      : outage.status === "polling"
+      ? "polling"
+      : "reconnecting",
+    since: outage?.since ?? now,
+    attempt: outage?.attempt ?? 0,
+    cause: outage?.cause,
     nextAttemptAt: undefined,
     lastDataAt: undefined,
-    outageSince: undefined,
+    outageSince: outage?.since,
     reconnects: 0,
     frames: 0,
     framesShown: { at: now, frames: 0, rate: 0 },
@@ -185,7 +204,7 @@ function want(state: State) {
     }
     for (const length of wanted) {
       if (!line.builders.has(length)) {
-        line.builders.set(length, barBuilder(line.instrument, length))
+        line.builders.set(length, { builder: barBuilder(line.instrument, length), last: undefined })
       }
     }
   }
@@ -200,22 +219,34 @@ const keepConnected = Effect.fnUntraced(function* (
   actor: Context,
 ) {
   const { market, instruments, backoff } = options
+  let attempt = state.attempt
   while (true) {
     actor.self.signal({ _tag: "Trying", nextAttemptAt: undefined })
-    const cut = yield* Deferred.make<never, VenueError>()
-    state.connection = { startedAt: actor.now(), cut, heardAt: undefined }
-    const connection = market.stream(instruments, {
-      event: (event) => actor.self.send({ _tag: "Heard", event }),
+    const connection: Connection = {
+      startedAt: actor.now(),
+      cut: yield* Deferred.make<never, VenueError>(),
+      heardAt: undefined,
+    }
+    state.connection = connection
+    const stream = market.stream(instruments, {
+      event: (event) => {
+        const at = actor.now()
+        attempt = 0
+        connection.heardAt = at
+        return actor.self.send({ _tag: "Heard", event, at })
+      },
       undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
     })
-    const error = yield* Effect.flip(Effect.raceFirst(connection, Deferred.await(cut)))
+    const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
     state.connection = undefined
-    // Counted here and reset by the first data: what the mailbox still holds comes before `Lost`.
-    const attempt = state.attempt + 1
-    actor.self.send({ _tag: "Lost", error, attempt })
+    attempt += 1
+    // Behind what was heard before, and never refused: a mailbox that is full is one of the causes.
+    actor.sendAfter(0, { _tag: "Lost", error, attempt })
     const delayMs = waitMs(error, backoff, attempt, yield* Random.next)
     actor.self.signal({ _tag: "Trying", nextAttemptAt: actor.now() + delayMs })
-    if (attempt >= backoff.attemptsMax) yield* poll(options, actor, delayMs)
+    // Who has told us to wait must not be asked by another way meanwhile.
+    const mayPoll = attempt >= backoff.attemptsMax && error.reason._tag !== "Throttled"
+    if (mayPoll) yield* poll(options, actor, delayMs)
     else yield* Effect.sleep(delayMs)
   }
 })
@@ -230,11 +261,19 @@ function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, rando
 const poll = Effect.fnUntraced(function* (options: FeedOptions, actor: Context, forMs: number) {
   const until = actor.now() + forMs
   while (actor.now() < until) {
-    yield* options.market.quotes(options.instruments).pipe(
-      Effect.map((quotes) => actor.self.send({ _tag: "Polled", quotes })),
-      Effect.catch((error) => Effect.logDebug(error.message)),
+    const pauseMs = yield* options.market.quotes(options.instruments).pipe(
+      Effect.map((quotes) => {
+        actor.self.send({ _tag: "Polled", quotes })
+        return options.pollEveryMs
+      }),
+      Effect.catch((error) =>
+        Effect.as(
+          Effect.logDebug(error.message),
+          error.reason._tag === "Throttled" ? error.reason.retryAfterMs : options.pollEveryMs,
+        )
+      ),
     )
-    yield* Effect.sleep(Math.max(1, Math.min(options.pollEveryMs, until - actor.now())))
+    yield* Effect.sleep(Math.max(1, Math.min(pauseMs, until - actor.now())))
   }
 })
 
@@ -265,24 +304,32 @@ const lost = Effect.fnUntraced(function* (
 /** Trades are being missed: no bar may be built across the hole. */
 function breakBars(state: State, actor: Context) {
   for (const line of state.lines.values()) {
-    for (const [length, builder] of line.builders) line.builders.set(length, breakBar(builder))
-    line.gaps += 1
-    for (const { id, instrument } of state.books.assignments.values()) {
-      if (instrument === line.instrument) {
-        actor.ref(runnerOf(id)).signal({ _tag: "Gap", instrument })
-      }
+    for (const [length, { builder }] of line.builders) {
+      line.builders.set(length, { builder: breakBar(builder), last: undefined })
     }
+    line.gaps += 1
+  }
+  tellGap(state, actor)
+}
+
+function tellGap(state: State, actor: Context) {
+  for (const { id, instrument } of state.books.assignments.values()) {
+    if (state.lines.has(instrument)) actor.ref(runnerOf(id)).send({ _tag: "Gap", instrument })
   }
 }
 
 // ---- data ------------------------------------------------------------------------------
 
-function heard(state: State, event: MarketEvent, options: FeedOptions, actor: Context) {
+function heard(
+  state: State,
+  { event, at }: Extract<FeedMessage, { _tag: "Heard" }>,
+  options: FeedOptions,
+  actor: Context,
+) {
   state.frames += 1
-  state.lastDataAt = actor.now()
-  if (state.connection !== undefined) state.connection.heardAt = state.lastDataAt
+  state.lastDataAt = at
   if (event._tag === "Trade") traded(state, event, options, actor)
-  else price(state, event, "stream", options, actor)
+  else price(state, event, "stream", at, options, actor)
   return state.status === "streaming" ? state : restored(state, options, actor)
 }
 
@@ -319,10 +366,10 @@ function traded(state: State, trade: Trade, options: FeedOptions, actor: Context
   }
   line.last = trade
   line.trades += 1
-  for (const [length, builder] of line.builders) {
+  for (const [length, { builder, last }] of line.builders) {
     const [next, bar] = addTrade(builder, trade)
-    line.builders.set(length, next)
-    if (bar !== undefined) publish(state, bar, actor)
+    line.builders.set(length, { builder: next, last })
+    if (bar !== undefined) publish(state, line, bar, actor)
   }
   if (line.quote !== undefined) tell(line, options, actor)
 }
@@ -336,6 +383,7 @@ function price(
   state: State,
   quote: Quote,
   source: "stream" | "rest",
+  at: number,
   options: FeedOptions,
   actor: Context,
 ) {
@@ -343,7 +391,7 @@ function price(
   if (line === undefined) return
   line.quote = quote
   line.quoteSource = source
-  line.heardAt = actor.now()
+  line.heardAt = at
   tell(line, options, actor)
   if (source === "rest") return
   const fresh = Fresh.issue(line.instrument, quote, line.heardAt, options.staleAfterMs)
@@ -369,10 +417,15 @@ function tell(line: Line, options: FeedOptions, actor: Context) {
   actor.ref(Monitor).send(message)
 }
 
-function publish(state: State, bar: Bar, actor: Context) {
+function publish(state: State, line: Line, bar: Bar, actor: Context) {
+  const bars = line.builders.get(bar.intervalMs)
+  const after = bars?.last
+  // The clock had closed it before its last trades came: what has been published is not rewritten.
+  if (bars === undefined || (after !== undefined && bar.openTime <= after)) return
+  line.builders.set(bar.intervalMs, { ...bars, last: bar.openTime })
   for (const { id, instrument, interval } of state.books.assignments.values()) {
     if (instrument === bar.instrument && intervalMs(interval) === bar.intervalMs) {
-      actor.ref(runnerOf(id)).send(bar)
+      actor.ref(runnerOf(id)).send({ _tag: "BarClosed", bar, after })
     }
   }
 }
@@ -381,11 +434,14 @@ function publish(state: State, bar: Bar, actor: Context) {
 function sweep(state: State, options: FeedOptions, actor: Context): State {
   const now = actor.now()
   if (state.status === "streaming" && state.lastDataAt !== undefined) {
+    // Only as far as the connection has been heard: it may have died before the end of the bar, and
+    // nobody would know yet.
+    const until = Math.min(now - options.barGraceMs, state.lastDataAt)
     for (const line of state.lines.values()) {
-      for (const [length, builder] of line.builders) {
-        const [next, bar] = closeBar(builder, now - options.barGraceMs)
-        line.builders.set(length, next)
-        if (bar !== undefined) publish(state, bar, actor)
+      for (const [length, { builder, last }] of line.builders) {
+        const [next, bar] = closeBar(builder, until)
+        line.builders.set(length, { builder: next, last })
+        if (bar !== undefined) publish(state, line, bar, actor)
       }
     }
   }

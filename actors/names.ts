@@ -68,8 +68,16 @@ export type PortfolioMessage =
   | Recorded
 
 export type RunnerMessage =
-  | Bar
-  /** Bars may be missing: history has to be read again. */
+  | {
+    readonly _tag: "BarClosed"
+    readonly bar: Bar
+    /**
+     * When the bar before it opened; undefined after a gap. Who has not seen that one has missed
+     * something, whatever the reason.
+     */
+    readonly after: number | undefined
+  }
+  /** Prices are missing from here on: what is known of the market has to be read again. */
   | { readonly _tag: "Gap"; readonly instrument: InstrumentId }
   | Recorded
 

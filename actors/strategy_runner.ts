@@ -31,8 +31,10 @@ export interface StrategyRunnerOptions {
 interface State {
   readonly books: Books
   strategy: RunningStrategy
-  /** No history yet, or not since the last gap. */
+  /** History ends where the live bars begin, and none has been missed since. */
   warm: boolean
+  /** When the newest bar opened that the strategy has seen live. */
+  lastOpenTime: number | undefined
   holding: Decimal
   lastClose: Decimal | undefined
   bars: number
@@ -56,6 +58,7 @@ export function strategyRunner(options: StrategyRunnerOptions) {
         books,
         strategy: yield* options.start,
         warm: false,
+        lastOpenTime: undefined,
         holding: zero,
         lastClose: undefined,
         bars: 0,
@@ -76,13 +79,28 @@ export function strategyRunner(options: StrategyRunnerOptions) {
           state.warm = false
           show(state, options, actor)
           return state
-        case "Bar":
-          return state.warm ? live(state, message, options, actor) : Effect.andThen(
-            warmUp(state, message, options),
-            Effect.suspend(() => live(state, message, options, actor)),
-          )
+        case "BarClosed": {
+          const { after, bar } = message
+          const follows = after !== undefined && after === state.lastOpenTime
+          return state.warm && follows
+            ? live(state, bar, options, actor)
+            : warmUpWith(state, bar, options, actor)
+        }
       }
     },
+  })
+}
+
+/** Without history the strategy waits: the next bar is the next chance, and nobody has crashed. */
+function warmUpWith(state: State, bar: Bar, options: StrategyRunnerOptions, actor: Context) {
+  state.warm = false
+  return Effect.matchEffect(warmUp(state, bar, options), {
+    onSuccess: () => live(state, bar, options, actor),
+    onFailure: (error) =>
+      Effect.as(
+        Effect.logWarning(`${options.assignment.id} waits for history: ${error.message}`),
+        state,
+      ),
   })
 }
 
@@ -104,6 +122,7 @@ const warmUp = Effect.fnUntraced(function* (
 
 function live(state: State, bar: Bar, options: StrategyRunnerOptions, actor: Context) {
   state.lastClose = bar.close
+  state.lastOpenTime = bar.openTime
   tellHolding(state, options)
   const signals = state.strategy.step(bar)
   state.bars += 1
