@@ -7,7 +7,9 @@
 import { Effect, type Scope } from "effect"
 import { openVenueLedger } from "../../storage/venue_ledger_kv.ts"
 import { type SimulatedBinance, startSimulatedBinance } from "./binance.ts"
+import { startControl } from "./control.ts"
 import { makeMemoryLedger } from "./ledger.ts"
+import { readScenario } from "./scenario.ts"
 
 const HELP = `The simulated venues alone, with moving markets and a funded account.
 
@@ -19,9 +21,12 @@ const HELP = `The simulated venues alone, with moving markets and a funded accou
   --key KEY        the account's API key         (a fixed one)
   --secret SECRET  its secret                    (a fixed one)
   --data DIR       keep the books in DIR         (in memory)
+  --scenario FILE  faults to begin with, as JSON: { "seed", "faults": [...] }
   --help           this text
 
-Prints one JSON line with the addresses, then runs until SIGINT or SIGTERM.`
+Prints one JSON line with the addresses, then runs until SIGINT or SIGTERM. At the
+control address GET /books, /faults and /journal show the venue's own view, POST
+/faults makes something go wrong.`
 
 /** Not secrets: they open nothing but a simulation on this machine. */
 const DEMO = { key: "simulated-key", secret: "simulated-secret" } as const
@@ -29,16 +34,18 @@ const DEMO = { key: "simulated-key", secret: "simulated-secret" } as const
 export interface VenueArguments {
   readonly host: string
   readonly port: number
-  readonly seed: number
+  /** The market's; by default the scenario's, else 1. */
+  readonly seed: number | undefined
   readonly key: string
   readonly secret: string
   readonly data: string | undefined
+  readonly scenario: string | undefined
 }
 
 /** What is asked for, or one line saying what is wrong with it. */
 export function parseArguments(args: ReadonlyArray<string>): VenueArguments | "help" | Error {
   const values = new Map<string, string>()
-  const known = ["host", "port", "seed", "key", "secret", "data"]
+  const known = ["host", "port", "seed", "key", "secret", "data", "scenario"]
   for (let i = 0; i < args.length; i++) {
     const [name = "", inline] = (args[i] ?? "").split(/=(.*)/s)
     if (name === "--help" || name === "-h") return "help"
@@ -58,10 +65,11 @@ export function parseArguments(args: ReadonlyArray<string>): VenueArguments | "h
   return {
     host: values.get("host") ?? "127.0.0.1",
     port,
-    seed,
+    seed: values.has("seed") ? seed : undefined,
     key: values.get("key") ?? DEMO.key,
     secret: values.get("secret") ?? DEMO.secret,
     data: values.get("data"),
+    scenario: values.get("scenario"),
   }
 }
 
@@ -71,18 +79,26 @@ function integer(text: string, min: number, max: number): number | undefined {
 }
 
 /** The line a client reads to find its venue. */
-export function addressLine(binance: SimulatedBinance): string {
-  const { endpoints, key, secret } = binance
-  return JSON.stringify({ binance: { ...endpoints, key, secret } })
+export function addressLine({ endpoints, key, secret }: SimulatedBinance, control: string): string {
+  return JSON.stringify({ binance: { ...endpoints, key, secret }, control })
 }
 
+/** Runs until its scope closes; gives the line to print. */
 export const runVenue = Effect.fn("Venue.run")(function* (
-  { data, seed, ...options }: VenueArguments,
-): Effect.fn.Return<SimulatedBinance, Error, Scope.Scope> {
+  { data, seed, scenario: path, ...options }: VenueArguments,
+): Effect.fn.Return<string, Error, Scope.Scope> {
+  const scenario = path === undefined ? { faults: [] } : yield* readScenario(path)
   const ledger = data === undefined
     ? makeMemoryLedger()
     : yield* openVenueLedger(`${data}/venue.kv`)
-  return yield* startSimulatedBinance({ ...options, ledger, market: { kind: "synthetic", seed } })
+  const binance = yield* startSimulatedBinance({
+    ...options,
+    ledger,
+    market: { kind: "synthetic", seed: seed ?? scenario.seed ?? 1 },
+    faults: scenario.faults,
+  })
+  const control = yield* startControl({ host: options.host, port: 0 }, binance)
+  return addressLine(binance, control)
 })
 
 async function main(args: ReadonlyArray<string>): Promise<number> {
@@ -98,7 +114,7 @@ async function main(args: ReadonlyArray<string>): Promise<number> {
   const stop = Promise.withResolvers<void>()
   for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop.resolve)
   const run = Effect.gen(function* () {
-    console.log(addressLine(yield* runVenue(parsed)))
+    console.log(yield* runVenue(parsed))
     yield* Effect.promise(() => stop.promise)
   })
   return await Effect.runPromise(

@@ -51,7 +51,12 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
 ) {
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
   const server = createServer((request, response) => doors.rest.serve(request, response))
-  server.on("upgrade", (request, socket, head) => upgrade(request, socket, head, sockets, doors))
+  const upgrading = new Set<Duplex>()
+  server.on("upgrade", (request, socket, head) => {
+    upgrading.add(socket)
+    socket.on("close", () => upgrading.delete(socket))
+    upgrade(request, socket, head, sockets, doors)
+  })
   yield* Effect.acquireRelease(
     Effect.callback<void, SimulatorError>((resume) => {
       server.once("error", (error: Error & { code?: string }) => {
@@ -66,6 +71,8 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
       Effect.callback<void>((resume) => {
         doors.wire.terminateAll()
         sockets.close()
+        // A handshake that nobody answered belongs to no WebSocket that could be closed.
+        for (const socket of upgrading) socket.destroy()
         if (!server.listening) return resume(Effect.void)
         server.close(() => resume(Effect.void))
         server.closeAllConnections()

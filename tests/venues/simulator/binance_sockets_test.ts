@@ -1,5 +1,4 @@
 import assert from "node:assert/strict"
-import { createHmac } from "node:crypto"
 import { WebsocketAPIClient, WebsocketClient } from "binance"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,6 +14,7 @@ import {
   startVenue,
   venueTest,
 } from "./simulator.ts"
+import { subscribed } from "./user_data.ts"
 
 const SILENT = { trace: () => {}, info: () => {}, error: () => {} }
 
@@ -26,20 +26,6 @@ async function closed(client: WebsocketClient, close: () => unknown, sockets: nu
   })
   close()
   await gone
-}
-
-async function subscribed(venue: SimulatedBinance) {
-  const { serverTime } = await (await fetch(`${venue.endpoints.rest}/api/v3/time`)).json()
-  const ear = await new Ear(venue.endpoints.wsApi).opened()
-  const payload = `apiKey=${KEY}&timestamp=${serverTime}`
-  const signature = createHmac("sha256", SECRET).update(payload).digest("hex")
-  ear.say({
-    id: "sub",
-    method: "userDataStream.subscribe.signature",
-    params: { apiKey: KEY, timestamp: serverTime, signature },
-  })
-  const ack = await ear.hears((frame) => frame.id === "sub")
-  return { ear, ack }
 }
 
 venueTest(

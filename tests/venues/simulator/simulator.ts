@@ -99,6 +99,7 @@ export class Ear {
 
   constructor(url: string, options: { readonly autoPong?: boolean } = {}) {
     this.#socket = new WebSocket(url, { perMessageDeflate: false, ...options })
+    this.#socket.on("error", () => {})
     this.#socket.on("message", (data) => {
       this.texts.push(String(data))
       this.heard.push(JSON.parse(String(data)))

@@ -1,0 +1,99 @@
+/**
+ * A scenario: the faults a venue starts with, read from a file.
+ *
+ * `{ "seed": 7, "faults": [{ "kind": "outage", "fromMs": 60000, "ms": 8000 }] }`. A seed
+ * given here is the market's, and the faults' where they name none.
+ */
+import { Effect, Schema } from "effect"
+import {
+  ConnectionFault,
+  type Fault,
+  FrameFault,
+  RequestFault,
+  UpgradeFault,
+  VenueFault,
+} from "./fault.ts"
+
+export interface Scenario {
+  readonly seed?: number
+  readonly faults: ReadonlyArray<Fault>
+}
+
+export class ScenarioError extends Schema.TaggedError<ScenarioError>()("ScenarioError", {
+  text: Schema.String,
+}) {
+  override get message() {
+    return this.text
+  }
+}
+
+const Kind = Schema.Struct({ kind: Schema.String })
+const FAULTS = [
+  ...RequestFault.members,
+  ...UpgradeFault.members,
+  ...FrameFault.members,
+  ...ConnectionFault.members,
+  ...VenueFault.members,
+]
+const decoder = (schema: Schema.Decoder<Fault>) =>
+  Schema.decodeUnknownEffect(schema, { onExcessProperty: "error" })
+const DECODERS = new Map<string, ReturnType<typeof decoder>>(
+  FAULTS.map((schema) => [schema.fields.kind.literal, decoder(schema)]),
+)
+
+/** A fault from outside; its complaint names the field, not the whole list of faults. */
+export const decodeFault = Effect.fn("Scenario.decodeFault")(function* (
+  value: unknown,
+  where: string,
+) {
+  const kind = Schema.is(Kind)(value) ? value.kind : undefined
+  const decode = kind === undefined ? undefined : DECODERS.get(kind)
+  if (decode === undefined) {
+    const known = [...DECODERS.keys()].join(", ")
+    return yield* new ScenarioError({
+      text: `${where}.kind must be one of ${known}, got ${JSON.stringify(kind ?? null)}`,
+    })
+  }
+  return yield* decode(value).pipe(
+    Effect.mapError((error) => new ScenarioError({ text: `${where}: ${oneLine(error.message)}` })),
+  )
+})
+
+/** The scenario in the file at `path`. */
+export const readScenario = Effect.fn("Scenario.read")(function* (
+  path: string,
+): Effect.fn.Return<Scenario, ScenarioError> {
+  const text = yield* Effect.tryPromise({
+    try: () => Deno.readTextFile(path),
+    catch: (cause) =>
+      new ScenarioError({
+        text: cause instanceof Deno.errors.NotFound
+          ? `${path}: no such file`
+          : `${path}: cannot be read`,
+      }),
+  })
+  const json = yield* Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: (cause) =>
+      new ScenarioError({ text: `${path}: not valid JSON: ${oneLine(String(cause))}` }),
+  })
+  const outline = yield* Schema.decodeUnknownEffect(
+    Schema.Struct({
+      seed: Schema.optionalKey(Schema.Int),
+      faults: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+    }),
+    { onExcessProperty: "error" },
+  )(json).pipe(
+    Effect.mapError((error) => new ScenarioError({ text: `${path}: ${oneLine(error.message)}` })),
+  )
+  const faults = new Array<Fault>()
+  for (const [index, value] of (outline.faults ?? []).entries()) {
+    const fault = yield* decodeFault(value, `${path}: faults[${index}]`)
+    faults.push(outline.seed === undefined ? fault : { seed: outline.seed, ...fault })
+  }
+  return { ...outline, faults }
+})
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, " ").trim()
+}
