@@ -7,14 +7,23 @@
  * of is asked about, never sent again.
  */
 import { Effect, Option } from "effect"
-import { type Books, executionKey } from "../domain/books.ts"
-import { isLess } from "../domain/decimal.ts"
+import { type Books, executionKey, openOrders } from "../domain/books.ts"
+import {
+  add,
+  type Decimal,
+  formatDecimal,
+  isLess,
+  isZero,
+  negate,
+  subtract,
+  zero,
+} from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
-import { isOpen, type Order } from "../domain/order.ts"
-import type { Approved } from "../domain/risk.ts"
+import { isOpen, leavesQuantity, type Order } from "../domain/order.ts"
+import type { Approved, DenialCode } from "../domain/risk.ts"
 import type { Broker, Execution, OrderReport, SubmitError } from "../venues/broker.ts"
 import { follow, keepUp, record } from "./journal.ts"
-import { type ExecutorMessage, executorOf } from "./names.ts"
+import { type ExecutorMessage, executorOf, riskManagerOf } from "./names.ts"
 import { type ActorContext, behavior } from "./runtime/mod.ts"
 
 export interface ExecutorOptions {
@@ -38,6 +47,8 @@ interface State {
   readonly inFlight: Set<string>
   /** When each order was last asked about, and how often the venue has denied knowing it. */
   readonly asked: Map<string, { readonly at: number; readonly denials: number }>
+  /** When a venue that has lost an answer may be believed about the order, where it has said so. */
+  readonly conclusiveAt: Map<string, number>
 }
 
 /** Two denials in a row, so that one lagging replica cannot make an order disappear. */
@@ -55,7 +66,7 @@ export function executor(options: ExecutorOptions) {
     init: Effect.fn("Executor.init")(function* (actor: Context) {
       const books = yield* follow(actor)
       actor.every(options.checkEveryMs, { _tag: "CheckAges" })
-      return { books, inFlight: new Set<string>(), asked: new Map() }
+      return { books, inFlight: new Set<string>(), asked: new Map(), conclusiveAt: new Map() }
     }),
     receive: (state, message, actor) => {
       switch (message._tag) {
@@ -65,8 +76,12 @@ export function executor(options: ExecutorOptions) {
         case "Execute":
           return execute(state, message.order, options, actor)
         case "Answered": {
-          state.inFlight.delete(message.clientOrderId)
-          return write(state, answered(state.books, message.clientOrderId, message.answer), actor)
+          const { answer, clientOrderId } = message
+          state.inFlight.delete(clientOrderId)
+          if ("_tag" in answer && answer._tag === "OrderUnknown") {
+            state.conclusiveAt.set(clientOrderId, answer.conclusiveAt)
+          }
+          return write(state, answered(state.books, clientOrderId, answer), actor)
         }
         case "Reported":
           return reported(state, [message.report], [], options, actor)
@@ -93,14 +108,16 @@ const execute = Effect.fnUntraced(function* (
   options: ExecutorOptions,
   actor: Context,
 ) {
-  const refused = refusedAtSending(state.books, order, actor.now())
+  const { books } = state
+  const { instrument, purpose, side, quantity } = order
+  const refused = refusedAtSending(books, order, actor.now())
   if (refused !== undefined) {
-    yield* record(actor, state.books, [refused])
+    yield* record(actor, books, [denied(order, refused)])
+    actor.ref(riskManagerOf(instrument.venue))
+      .signal({ _tag: "Refused", instrument: instrument.id, purpose })
     return state
   }
-  const { books } = state
   const clientOrderId = `keel-${books.journalId}-${books.intents + 1}`
-  const { instrument, side, quantity } = order
   yield* record(actor, books, [{
     _tag: "OrderSubmitted",
     clientOrderId,
@@ -108,12 +125,19 @@ const execute = Effect.fnUntraced(function* (
     instrument: instrument.id,
     side,
     type: "market",
-    purpose: order.purpose,
+    purpose,
     quantity,
     price: null,
     origin: order.origin,
     reason: order.reason,
   }])
+  // Writing takes time, and the books now hold whatever was written before the intent.
+  const late = refusedAtSending(books, order, actor.now(), clientOrderId)
+  if (late !== undefined) {
+    const text = `${late.code} ${late.detail}`.trim()
+    yield* record(actor, books, [{ _tag: "OrderRejected", clientOrderId, code: "NOT_SENT", text }])
+    return state
+  }
   state.inFlight.add(clientOrderId)
   actor.fork(
     options.broker.submit({
@@ -131,31 +155,63 @@ const execute = Effect.fnUntraced(function* (
   return state
 })
 
-/** The gate once more, at the last moment: what was approved may have become wrong in the queue. */
-function refusedAtSending(books: Books, order: Approved, now: number): Event | undefined {
-  const denied = (code: string, detail: string): Event => ({
-    _tag: "OrderDenied",
-    origin: order.origin,
-    instrument: order.instrument.id,
-    side: order.side,
-    code,
-    detail,
-  })
-  const byOperator = order.origin === "operator"
-  if (books.tradingState === "halted" && !byOperator) {
-    return denied("TRADING_HALTED", books.tradingStateReason ?? "")
+interface Refusal {
+  readonly code: DenialCode
+  readonly detail: string
+}
+
+/**
+ * The gate once more, at the last moment: what was approved may have become wrong in the queue.
+ * `own` is the order itself, where it is in the books already.
+ */
+function refusedAtSending(
+  books: Books,
+  order: Approved,
+  now: number,
+  own?: string,
+): Refusal | undefined {
+  const { instrument } = order
+  const reason = books.tradingStateReason ?? ""
+  if (books.tradingState === "halted" && order.origin !== "operator") {
+    return { code: "TRADING_HALTED", detail: reason }
   }
-  if (order.purpose === "reduce") return undefined
-  if (books.tradingState !== "active") {
-    return denied("TRADING_REDUCING", books.tradingStateReason ?? "")
+  if (order.purpose === "reduce") return refusedReducing(books, order, own)
+  if (books.tradingState !== "active") return { code: "TRADING_REDUCING", detail: reason }
+  if (books.holds.has(instrument.id)) {
+    return { code: "POSITION_ON_HOLD", detail: `instrument=${instrument.id}` }
   }
-  const feed = books.feeds.get(order.instrument.venue)
+  const feed = books.feeds.get(instrument.venue)
   const isStreaming = feed === undefined || feed.status === "streaming"
   if (!order.fresh.isValidAt(now) || !isStreaming) {
-    return denied("MARKET_DATA_STALE", `ageMs=${now - order.fresh.heardAt} at=sending`)
+    return { code: "MARKET_DATA_STALE", detail: `ageMs=${now - order.fresh.heardAt} at=sending` }
   }
-  const account = books.accounts.get(order.instrument.venue)
-  if (!account?.ready) return denied("ACCOUNT_NOT_RECONCILED", account?.cause ?? "")
+  const account = books.accounts.get(instrument.venue)
+  if (!account?.ready) return { code: "ACCOUNT_NOT_RECONCILED", detail: account?.cause ?? "" }
+  // Approved twice: by a risk manager that has forgotten the first time in a restart.
+  const isTwin = openOrders(books).some((each) =>
+    each.instrument === instrument.id && each.origin === order.origin &&
+    each.clientOrderId !== own
+  )
+  if (isTwin) return { code: "ORDER_IN_FLIGHT", detail: `origin=${order.origin} at=sending` }
+}
+
+/** Never more than is held and not being closed already: beyond that it would open. */
+function refusedReducing(books: Books, order: Approved, own?: string): Refusal | undefined {
+  const { id } = order.instrument
+  const quantity = books.positions.get(id)?.quantity ?? zero
+  const held = order.side === "sell" ? quantity : negate(quantity)
+  const underWay = openOrders(books)
+    .filter((each) =>
+      each.instrument === id && each.side === order.side && each.clientOrderId !== own
+    )
+    .reduce((sum, each) => add(sum, leavesQuantity(each)), zero)
+  if (!isLess(subtract(held, underWay), order.quantity)) return undefined
+  const numbers = `held=${formatDecimal(held)} underWay=${formatDecimal(underWay)} at=sending`
+  return { code: isZero(underWay) ? "NOTHING_TO_REDUCE" : "ORDER_IN_FLIGHT", detail: numbers }
+}
+
+function denied({ instrument, origin, side }: Approved, { code, detail }: Refusal): Event {
+  return { _tag: "OrderDenied", origin, instrument: instrument.id, side, code, detail }
 }
 
 function answered(
@@ -180,7 +236,7 @@ function answered(
 
 function acceptedEvents(order: Order, venueOrderId: string): ReadonlyArray<Event> {
   const { clientOrderId } = order
-  return order.venueOrderId === undefined
+  return isOpen(order) && order.venueOrderId === undefined
     ? [{ _tag: "OrderAccepted", clientOrderId, venueOrderId }]
     : []
 }
@@ -219,16 +275,23 @@ function newFills(books: Books, executions: ReadonlyArray<Execution>): ReadonlyA
     [...books.orders.values()].map((order) => [order.venueOrderId, order]),
   )
   const seen = new Set<string>()
+  const filled = new Map<string, Decimal>()
   return executions.flatMap((execution): ReadonlyArray<Event> => {
     const order = books.orders.get(execution.clientOrderId) ?? byVenueId.get(execution.venueOrderId)
     // Somebody else's: the reconciler reports what does not add up.
     if (order === undefined || order.instrument !== execution.instrument) return []
     const key = executionKey(order.instrument, execution.executionId)
     if (books.executions.has(key) || seen.has(key)) return []
+    const { clientOrderId } = order
+    const sum = add(filled.get(clientOrderId) ?? order.filledQuantity, execution.quantity)
+    // More than was asked for is one fill under two ids, or nonsense. It would not fit the books;
+    // the comparison of balances shows what it was.
+    if (isLess(order.quantity, sum)) return []
     seen.add(key)
+    filled.set(clientOrderId, sum)
     return [{
       _tag: "OrderFilled",
-      clientOrderId: order.clientOrderId,
+      clientOrderId,
       executionId: execution.executionId,
       venueOrderId: execution.venueOrderId,
       quantity: execution.quantity,
@@ -243,6 +306,8 @@ function newFills(books: Books, executions: ReadonlyArray<Execution>): ReadonlyA
 function endEvents(books: Books, report: OrderReport): ReadonlyArray<Event> {
   const order = books.orders.get(report.clientOrderId)
   if (order === undefined || !isOpen(order)) return []
+  // A finished order is not watched any more, so it is not finished while a fill of it is missing.
+  if (isLess(order.filledQuantity, report.filledQuantity)) return []
   const { clientOrderId } = order
   switch (report.status) {
     case "canceled":
@@ -285,7 +350,9 @@ const absorb = Effect.fnUntraced(function* (
   actor: Context,
 ) {
   const { books } = state
-  for (const { clientOrderId } of found.reports) state.asked.delete(clientOrderId)
+  for (const { clientOrderId } of found.reports) {
+    state.asked.set(clientOrderId, { at: actor.now(), denials: 0 })
+  }
   yield* record(
     actor,
     books,
@@ -311,11 +378,17 @@ function missingEvents(
   now: number,
 ): ReadonlyArray<Event> {
   const order = state.books.orders.get(clientOrderId)
-  if (order === undefined || order.status !== "unconfirmed") return []
+  // Only of an order that nobody has ever heard of may it be said that it never arrived.
+  const isUnheardOf = order !== undefined && isOpen(order) && order.venueOrderId === undefined &&
+    order.status !== "submitted" && !state.inFlight.has(clientOrderId)
+  if (!isUnheardOf) return []
   const denials = (state.asked.get(clientOrderId)?.denials ?? 0) + 1
   state.asked.set(clientOrderId, { at: now, denials })
-  const conclusive = now >= order.submittedAt + options.conclusiveAfterMs
-  if (!conclusive || denials < DENIALS_CONCLUSIVE) return []
+  const conclusiveAt = Math.max(
+    order.submittedAt + options.conclusiveAfterMs,
+    state.conclusiveAt.get(clientOrderId) ?? 0,
+  )
+  if (now < conclusiveAt || denials < DENIALS_CONCLUSIVE) return []
   const text = "the venue never had it"
   return [{ _tag: "OrderRejected", clientOrderId, code: "NEVER_ARRIVED", text }]
 }
@@ -327,33 +400,45 @@ const checkAges = Effect.fnUntraced(function* (
 ) {
   const now = actor.now()
   const { books } = state
-  const lost = [...books.orders.values()].filter((order) =>
-    order.status === "submitted" && !state.inFlight.has(order.clientOrderId)
-  )
-  // Submitted by an incarnation that has ended: its request may or may not have left.
-  yield* record(
-    actor,
-    books,
-    lost.map(({ clientOrderId }): Event => ({
-      _tag: "OrderUnconfirmed",
-      clientOrderId,
-      cause: "restarted before the answer",
-    })),
-  )
-  for (const order of books.orders.values()) {
-    if (isOpen(order) && now - lastNews(state, order) >= patience(order, options)) {
+  const own = openOrders(books).filter(({ venue }) => venue === options.broker.venue)
+  for (const known of [state.asked, state.conclusiveAt]) {
+    for (const id of known.keys()) {
+      if (!own.some(({ clientOrderId }) => clientOrderId === id)) known.delete(id)
+    }
+  }
+  yield* record(actor, books, own.flatMap((order) => doubts(state, order, options, now)))
+  for (const { clientOrderId } of own) {
+    const order = books.orders.get(clientOrderId)
+    if (order && isOpen(order) && now - lastNews(state, order) >= patience(order, options)) {
       inspect(state, order, options, actor)
     }
   }
   return state
 })
 
+function doubts(
+  state: State,
+  { clientOrderId, status, submittedAt }: Order,
+  { answerTimeoutMs }: ExecutorOptions,
+  now: number,
+): ReadonlyArray<Event> {
+  if (status !== "submitted") return []
+  const doubted = (cause: string): ReadonlyArray<Event> => [
+    { _tag: "OrderUnconfirmed", clientOrderId, cause },
+  ]
+  // Submitted by an incarnation that has ended: its request may or may not have left.
+  if (!state.inFlight.has(clientOrderId)) return doubted("restarted before the answer")
+  if (now - submittedAt < answerTimeoutMs) return []
+  state.inFlight.delete(clientOrderId)
+  return doubted(`no answer for ${answerTimeoutMs} ms`)
+}
+
 function lastNews(state: State, order: Order): number {
   return Math.max(order.updatedAt, state.asked.get(order.clientOrderId)?.at ?? 0)
 }
 
 function patience(order: Order, options: ExecutorOptions): number {
-  if (order.status === "submitted") return options.answerTimeoutMs
+  if (order.status === "submitted") return Infinity
   const rests = order.type === "limit" && order.status !== "cancel_pending" &&
     order.status !== "unconfirmed"
   return rests ? options.askRestingAfterMs : options.askAfterMs

@@ -8,6 +8,7 @@ import type { Decimal } from "../domain/decimal.ts"
 import type { Fresh } from "../domain/freshness.ts"
 import type { InstrumentId } from "../domain/instrument.ts"
 import type { Bar } from "../domain/market.ts"
+import type { OrderPurpose } from "../domain/order.ts"
 import type { FeedView, StrategyView } from "../domain/overview.ts"
 import type { Command, CommandReceipt } from "../domain/command.ts"
 import type { Signal } from "../domain/signal.ts"
@@ -60,6 +61,8 @@ export type RiskMessage =
     readonly reason: string
     readonly reply: ReplyTo<{ readonly approved: boolean; readonly text: string }>
   }
+  /** What had been approved became wrong before it was sent. */
+  | { readonly _tag: "Refused"; readonly instrument: InstrumentId; readonly purpose: OrderPurpose }
   | Recorded
 
 export type PortfolioMessage =

@@ -12,6 +12,7 @@ import type { Equity } from "../domain/equity.ts"
 import type { EventOf, JournalRecord } from "../domain/event.ts"
 import type { Fresh } from "../domain/freshness.ts"
 import type { Instrument, InstrumentId } from "../domain/instrument.ts"
+import type { OrderPurpose } from "../domain/order.ts"
 import {
   type Approved,
   approveOpening,
@@ -38,7 +39,9 @@ interface State {
   readonly instruments: ReadonlyMap<InstrumentId, Instrument>
   readonly proofs: Map<InstrumentId, Fresh>
   readonly marks: Map<InstrumentId, Decimal>
+  /** Approved, and neither in the books nor refused: openings as notional, and exits. */
   readonly pending: Map<InstrumentId, { readonly notional: Decimal; readonly at: number }>
+  readonly exits: Map<InstrumentId, number>
   readonly approvedAt: Array<number>
   equity: Equity | undefined
 }
@@ -57,13 +60,18 @@ export function riskManager(options: RiskManagerOptions) {
       key: (message) => conflationKey(message),
     },
     init: Effect.fn("RiskManager.init")(function* (actor: Context) {
+      const books = yield* follow(actor)
       return {
-        books: yield* follow(actor),
+        books,
         instruments: new Map(options.instruments.map((each) => [each.id, each])),
         proofs: new Map<InstrumentId, Fresh>(),
         marks: new Map<InstrumentId, Decimal>(),
         pending: new Map(),
-        approvedAt: [],
+        exits: new Map(),
+        approvedAt: [...books.orders.values()]
+          .filter(({ venue }) => venue === options.venue)
+          .map(({ submittedAt }) => submittedAt)
+          .filter((at) => at > actor.now() - MINUTE_MS),
         equity: undefined,
       }
     }),
@@ -87,6 +95,9 @@ export function riskManager(options: RiskManagerOptions) {
           return signalled(state, message, options, actor)
         case "Close":
           return close(state, message, options, actor)
+        case "Refused":
+          pendingOf(state, message.purpose).delete(message.instrument)
+          return state
       }
     },
   })
@@ -103,15 +114,21 @@ function conflationKey(message: RiskMessage): unknown {
     case "Recorded":
     case "Signalled":
     case "Close":
+    case "Refused":
       return undefined
   }
 }
 
-/** An approval is no longer pending once the books show the order or its refusal. */
+/** An approval is no longer pending once the books show its order. */
 function settle(state: State, { event }: JournalRecord) {
-  if (event._tag === "OrderSubmitted" || event._tag === "OrderDenied") {
-    state.pending.delete(event.instrument)
-  }
+  if (event._tag === "OrderSubmitted") pendingOf(state, event.purpose).delete(event.instrument)
+}
+
+function pendingOf(
+  state: State,
+  purpose: OrderPurpose,
+): { readonly delete: (id: InstrumentId) => boolean } {
+  return purpose === "open" ? state.pending : state.exits
 }
 
 function contextOf(
@@ -125,6 +142,9 @@ function contextOf(
   }
   for (const [id, { at }] of state.pending) {
     if (at <= now - options.pendingForMs) state.pending.delete(id)
+  }
+  for (const [id, at] of state.exits) {
+    if (at <= now - options.pendingForMs) state.exits.delete(id)
   }
   return {
     books: state.books,
@@ -151,6 +171,8 @@ const signalled = Effect.fnUntraced(function* (
   const wish = { origin: runner, reason: signal.reason }
   const decision = signal.intent === "enter"
     ? approveOpening(context, { ...wish, notional }, state.proofs.get(signal.instrument))
+    : state.exits.has(signal.instrument)
+    ? exitPending(signal.instrument)
     : approveReducing(context, { ...wish, quantity: undefined, byOperator: false })
   if (decision._tag === "Denied") {
     const side = signal.intent === "enter" ? "buy" : "sell"
@@ -193,6 +215,10 @@ const close = Effect.fnUntraced(function* (
   return state
 })
 
+function exitPending(instrument: InstrumentId): Denied {
+  return { _tag: "Denied", code: "ORDER_IN_FLIGHT", detail: `instrument=${instrument} at=approval` }
+}
+
 function denial(
   { code, detail }: Denied,
   origin: string,
@@ -210,6 +236,6 @@ function send(state: State, order: Approved, actor: Context): boolean {
   if (order.purpose === "open") {
     const notional = multiply(order.quantity, order.fresh.ask)
     state.pending.set(id, { notional, at: actor.now() })
-  }
+  } else state.exits.set(id, actor.now())
   return true
 }
