@@ -12,9 +12,10 @@ import { type Books, expectedBalance, openOrders } from "../domain/books.ts"
 import { add, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
 import type { Instrument } from "../domain/instrument.ts"
+import { isOpen } from "../domain/order.ts"
 import type { Balance, Broker, Execution, OrderReport } from "../venues/broker.ts"
 import type { VenueError } from "../venues/market_data.ts"
-import { follow, keepUp, record } from "./journal.ts"
+import { catchUp, follow, keepUp, record } from "./journal.ts"
 import {
   executorOf,
   Monitor,
@@ -22,7 +23,7 @@ import {
   type ReconcilerMessage,
   reconcilerOf,
 } from "./names.ts"
-import { type ActorContext, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
+import { type ActorContext, ask, type AskError, behavior, type ReplyTo } from "./runtime/mod.ts"
 
 export interface ReconcilerOptions {
   readonly broker: Broker
@@ -38,7 +39,13 @@ export interface ReconcilerOptions {
 interface State {
   readonly books: Books
   running: boolean
+  /** Asked for while one was running, which may have looked too early. */
+  again: boolean
   link: PrivateLink
+  /** Counts the streams that have stood; a comparison is worth nothing beyond the one it was made on. */
+  stream: number
+  /** Since when fills may be missing; undefined until this incarnation has read them once. */
+  fillsReadAt: number | undefined
 }
 
 type Context = ActorContext<ReconcilerMessage>
@@ -48,6 +55,7 @@ const OVERLAP_MS = 60_000
 /** Comparisons before a difference is believed: a fill may be on its way. */
 const COMPARISONS = 3
 const COMPARE_AGAIN_MS = 500
+const BALANCE_DIFFERS = "the venue holds"
 
 export function reconciler(options: ReconcilerOptions) {
   const { broker } = options
@@ -58,7 +66,16 @@ export function reconciler(options: ReconcilerOptions) {
     mailbox: { capacity: options.mailboxMax, overflow: "reject" },
     init: Effect.fn("Reconciler.init")(function* (actor: Context) {
       const books = yield* follow(actor)
-      const state: State = { books, running: false, link: connecting(broker.venue) }
+      const state: State = {
+        books,
+        running: false,
+        again: false,
+        link: connecting(broker.venue),
+        stream: 0,
+        fillsReadAt: undefined,
+      }
+      // Nobody has listened since the last incarnation ended.
+      yield* lost(state, broker.venue, "restarted", actor)
       actor.fork(keepConnected(state, options, actor))
       actor.every(options.everyMs, { _tag: "Reconcile" })
       return state
@@ -101,16 +118,13 @@ function privateEvent(
 ): State {
   show(state, { lastEventAt: actor.now() }, actor)
   switch (event._tag) {
-    case "StreamUp":
-      show(state, { status: "streaming", cause: undefined }, actor)
-      actor.self.signal({ _tag: "Reconcile" })
-      return state
     case "Report":
       actor.ref(executorOf(venue)).signal({ _tag: "Reported", report: event.report })
       return state
     case "Executed":
       actor.ref(executorOf(venue)).signal(event)
       return state
+    case "StreamUp":
     case "Balances":
       return state
   }
@@ -135,19 +149,37 @@ const keepConnected = Effect.fnUntraced(function* (
         // The subscription stands, not the handshake: a venue over its limit accepts connections
         // only to close them.
         attempt = 0
+        // Not by the mailbox: a stream that dies meanwhile must not come up again when it is read.
+        if (event._tag === "StreamUp") up(state, actor)
         const accepted = actor.self.send({ _tag: "PrivateEvent", event })
-        if (!accepted) throw new Error("private events pile up")
+        if (!accepted) actor.crash(new Error("private events pile up"))
       },
       undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
     }))
     attempt += 1
     show(state, { status: "reconnecting", cause: error.message }, actor)
-    if (state.books.accounts.get(venue)?.ready) {
-      yield* record(actor, state.books, [{ _tag: "AccountLost", venue, cause: error.message }])
-    }
+    yield* lost(state, venue, error.message, actor)
     yield* Effect.logWarning(`${error.message} attempt=${attempt}`)
     yield* Effect.sleep(waitMs(error, backoff, attempt, yield* Random.next))
   }
+})
+
+function up(state: State, actor: Context) {
+  state.stream += 1
+  show(state, { status: "streaming", cause: undefined }, actor)
+  actor.self.signal({ _tag: "Reconcile" })
+}
+
+/** Written before anything else happens: until the account is reconciled again nothing may be opened. */
+const lost = Effect.fnUntraced(function* (
+  { books }: State,
+  venue: string,
+  cause: string,
+  actor: Context,
+) {
+  yield* catchUp(actor, books)
+  if (!books.accounts.get(venue)?.ready) return
+  yield* record(actor, books, [{ _tag: "AccountLost", venue, cause }])
 })
 
 function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, random: number): number {
@@ -158,19 +190,31 @@ function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, rando
 }
 
 function begin(state: State, options: ReconcilerOptions, actor: Context) {
-  if (state.running) return
+  if (state.running) {
+    state.again = true
+    return
+  }
   state.running = true
+  state.again = false
   actor.fork(
     reconcile(state, options, actor).pipe(
       Effect.catch((error) =>
         Effect.sync(() => {
           show(state, { cause: error.message }, actor)
-          actor.sendAfter(options.retryMs, { _tag: "Reconcile" })
+          actor.sendAfter(retryMs(error, options), { _tag: "Reconcile" })
         })
       ),
-      Effect.ensuring(Effect.sync(() => void (state.running = false))),
+      Effect.ensuring(Effect.sync(() => {
+        state.running = false
+        if (state.again) actor.self.signal({ _tag: "Reconcile" })
+      })),
     ),
   )
+}
+
+function retryMs(error: VenueError | AskError, options: ReconcilerOptions): number {
+  const isThrottled = error._tag === "VenueError" && error.reason._tag === "Throttled"
+  return isThrottled ? Math.max(options.retryMs, error.reason.retryAfterMs) : options.retryMs
 }
 
 const reconcile = Effect.fnUntraced(function* (
@@ -183,13 +227,15 @@ const reconcile = Effect.fnUntraced(function* (
   const { books } = state
   // Without the private stream what we read now would be old as soon as we have it.
   if (state.link.status !== "streaming") return
+  const { stream } = state
   const { clockOffsetMs } = yield* broker.connect
   show(state, { clockOffsetMs }, actor)
   if (!books.accounts.has(venue)) {
     const balances = yield* broker.balances
     yield* record(actor, books, [opened(broker, balances)])
   }
-  const since = lastKnownFill(books, venue) - OVERLAP_MS
+  const since = fillsMissingSince(state, venue) - OVERLAP_MS
+  const readAt = actor.now()
   const atVenue = yield* broker.openOrders
   const reports: Array<OrderReport> = [...atVenue]
   const missing: Array<string> = []
@@ -209,17 +255,22 @@ const reconcile = Effect.fnUntraced(function* (
     (reply: ReplyTo<number>) => ({ _tag: "Absorb", executions, reports, missing, reply }) as const,
     { timeoutMs: options.timeoutMs },
   )
-  const foreign = atVenue
-    .filter(({ clientOrderId }) => !books.orders.has(clientOrderId))
-    .map(({ clientOrderId, instrument }) =>
-      `an open order that is not ours: ${clientOrderId} ${instrument}`
-    )
-  const differences = [...foreign, ...yield* compare(state, options)]
+  state.fillsReadAt = readAt
+  // Whatever the venue knows of ours was in the journal before it was sent.
+  yield* catchUp(actor, books)
+  const balancesDiffer = yield* compare(state, options, actor)
+  const earlier = books.accounts.get(venue)?.differences ?? []
+  const differences = [
+    ...atVenue.flatMap((report) => unexpected(books, report)),
+    // What could not be compared now is as it was.
+    ...balancesDiffer ?? earlier.filter((each) => each.includes(BALANCE_DIFFERS)),
+  ]
   const before = books.accounts.get(venue)
   // Told once, not twice a minute: agreement, fills that had been missed, and each new difference.
   const isNews = fillsFound > 0 || before?.differences.join() !== differences.join() ||
     (!before.ready && differences.length === 0)
-  if (isNews && state.link.status === "streaming") {
+  const stands = state.link.status === "streaming" && state.stream === stream
+  if (isNews && stands) {
     yield* record(actor, books, [{
       _tag: "AccountReconciled",
       venue,
@@ -239,11 +290,28 @@ function opened(broker: Broker, balances: ReadonlyArray<Balance>): Event {
   }
 }
 
-function lastKnownFill(books: Books, venue: string): number {
-  const open = openOrders(books).filter((order) => order.venue === venue)
-  const oldestOpen = Math.min(...open.map((order) => order.submittedAt), books.time)
-  const last = books.fills.at(-1)?.time ?? 0
-  return Math.max(OVERLAP_MS, Math.min(oldestOpen, last || oldestOpen))
+/** All fills have been read once up to then, but for those of orders that were open. */
+function fillsMissingSince({ books, fillsReadAt }: State, venue: string): number {
+  if (fillsReadAt !== undefined) return fillsReadAt
+  const orders = [...books.orders.values()].filter((order) => order.venue === venue)
+  const reconciledAt = books.accounts.get(venue)?.reconciledAt
+  const inDoubt = reconciledAt === undefined ? orders : orders.filter(isOpen)
+  const submitted = inDoubt.map(({ submittedAt }) => submittedAt)
+  return Math.max(OVERLAP_MS, Math.min(reconciledAt ?? books.time, ...submitted))
+}
+
+/** Read as open at the venue, and not open in our books: somebody else's, or one we had given up. */
+function unexpected(books: Books, report: OrderReport): ReadonlyArray<string> {
+  const { clientOrderId, instrument } = report
+  const order = books.orders.get(clientOrderId)
+  if (order === undefined) {
+    return [`an open order that is not ours: ${clientOrderId} ${instrument}`]
+  }
+  // What has ended since it was read is no difference.
+  const isLate = order.status === "filled" || order.venueOrderId !== undefined
+  return isOpen(order) || isLate
+    ? []
+    : [`an open order that our books say is ${order.status}: ${clientOrderId} ${instrument}`]
 }
 
 function hasTraded(books: Books, instrument: string): boolean {
@@ -251,24 +319,29 @@ function hasTraded(books: Books, instrument: string): boolean {
 }
 
 /**
- * Balances against what our fills explain. While an order is open, or as long as a second look
- * helps, a difference says nothing: the two sides were read at different moments.
+ * Balances against what our fills explain; undefined when that cannot be said. While an order is
+ * open, or as long as a second look helps, a difference says nothing: the two sides were read at
+ * different moments.
  */
 const compare = Effect.fnUntraced(function* (
-  state: State,
+  { books }: State,
   { broker, instruments }: ReconcilerOptions,
+  actor: Context,
 ) {
-  const { books } = state
+  const { venue } = broker
   const assets = new Set([broker.quoteAsset, ...instruments.map(({ base }) => base)])
-  let differences: ReadonlyArray<string> = []
+  const isOpenNow = () => openOrders(books).some((order) => order.venue === venue)
+  let differences: ReadonlyArray<string> | undefined
   for (let round = 1; round <= COMPARISONS; round++) {
     if (round > 1) yield* Effect.sleep(COMPARE_AGAIN_MS)
-    const before = books.seq
+    const wasOpen = isOpenNow()
+    const before = books.accounts.get(venue)?.moved
     const balances = yield* broker.balances
-    const inMotion = books.seq !== before || openOrders(books).length > 0
-    differences = differencesOf(books, broker.venue, assets, balances)
-    if (differences.length === 0) return []
-    if (inMotion) differences = []
+    yield* catchUp(actor, books)
+    differences = differencesOf(books, venue, assets, balances)
+    if (differences.length === 0) return differences
+    const inMotion = wasOpen || isOpenNow() || books.accounts.get(venue)?.moved !== before
+    if (inMotion) differences = undefined
   }
   return differences
 })
@@ -286,7 +359,7 @@ function differencesOf(
     const actual = balance === undefined ? zero : add(balance.free, balance.locked)
     const expected = expectedBalance(account, asset)
     return isEqual(actual, expected) ? [] : [
-      `${asset}: the venue holds ${formatDecimal(actual)}, our books say ${
+      `${asset}: ${BALANCE_DIFFERS} ${formatDecimal(actual)}, our books say ${
         formatDecimal(expected)
       }`,
     ]
