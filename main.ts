@@ -9,7 +9,7 @@ import { Clock, Effect, Random, Redacted, Result, Schema, type Scope } from "eff
 import { Journal, record } from "./actors/journal.ts"
 import { prometheusText } from "./actors/metrics.ts"
 import { feedOf } from "./actors/feed.ts"
-import { Monitor, Operator, portfolioKeeperOf } from "./actors/names.ts"
+import { Operator, portfolioKeeperOf } from "./actors/names.ts"
 import { ReadModel, recordView } from "./actors/read_model.ts"
 import {
   type ActorSystem,
@@ -246,11 +246,12 @@ const assemble = Effect.fnUntraced(function* (
     model.books.accounts.get(VENUE)?.ready === true &&
     model.runners.size >= model.books.assignments.size
   // With the recording the clock stands still: no timer will show the last of it.
-  const showTheEnd = () => {
+  const showTheEnd = Effect.gen(function* () {
     system.ref(feedOf(broker.venue)).send({ _tag: "Show" })
     system.ref(portfolioKeeperOf(broker.venue)).send({ _tag: "Value" })
-    system.ref(Monitor).send({ _tag: "Tick" })
-  }
+    yield* settled
+    model.changed()
+  })
   return {
     url: edge.url,
     mode: config.mode,
@@ -260,7 +261,7 @@ const assemble = Effect.fnUntraced(function* (
     ready: firstPrices(model, broker.venue),
     play: replay === undefined || simulated === undefined
       ? undefined
-      : playAll(replay, simulated, settled, isConnected, traffic, Effect.sync(showTheEnd)),
+      : playAll(replay, simulated, settled, isConnected, traffic, showTheEnd),
     farewell: (reason) => farewell(system, model, reason),
   }
 })
@@ -672,7 +673,6 @@ const playAll = Effect.fnUntraced(function* (
   const summary = yield* simulated.play({ speed: replay.speed, pacing, settled })
   replayed.finished.add(replay)
   yield* showTheEnd
-  yield* settled
   return summary
 })
 

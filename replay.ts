@@ -40,10 +40,13 @@ export interface Activity {
   readonly actorsIdle: () => boolean
 }
 
-/** Turns of the event loop without any activity after which nothing is left to happen. */
-const QUIET_TURNS = 4
-/** Frames still missing after so many turns were sent to a connection that is gone. */
-const TURNS_MAX = 20_000
+/**
+ * Turns of the event loop without any activity after which nothing is left to happen: what is not
+ * counted above (a fiber that resumes, a promise that settles) takes one turn, two at the most.
+ */
+const QUIET_TURNS = 8
+/** Frames that have not arrived by then were sent to a connection that is gone. */
+const FRAMES_LOST_AFTER_MS = 5_000
 
 /** Completes when everything that was under way has been digested. */
 export function makeSettled(activity: Activity): Effect.Effect<void> {
@@ -54,13 +57,12 @@ export function makeSettled(activity: Activity): Effect.Effect<void> {
     activity.storePending() === 0 && activity.actorsIdle()
   return Effect.callback<void>((resume) => {
     let quiet = 0
-    let turns = 0
+    let missingSince: number | undefined
     const look = () => {
       quiet = isQuiet() ? quiet + 1 : 0
-      turns += 1
-      if (turns >= TURNS_MAX && missing() > 0) {
+      if (missing() <= 0) missingSince = undefined
+      else if (performance.now() - (missingSince ??= performance.now()) > FRAMES_LOST_AFTER_MS) {
         lostFrames += missing()
-        turns = 0
       }
       if (quiet >= QUIET_TURNS) resume(Effect.void)
       else setImmediate(look)
