@@ -5,7 +5,7 @@
  * step by step, and "flat" is said only when the venue has said it. Nothing here depends on whoever
  * asked still being there.
  */
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import { type Books, openOrders } from "../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
 import { add, formatDecimal, isPositive, isZero, subtract, zero } from "../domain/decimal.ts"
@@ -126,8 +126,13 @@ const refusalOf = Effect.fnUntraced(function* (
       return scope.kind === "all" || options.instruments.some((each) => each.id === id)
         ? undefined
         : refused(422, `${type} takes the scope all, or an instrument`)
-    case "flatten":
-      return undefined
+    case "flatten": {
+      const isVenue = scope.kind === "account" &&
+        options.brokers.some(({ venue }) => venue === id)
+      return scope.kind === "all" || isVenue
+        ? undefined
+        : refused(422, "flatten takes the scope all, or an account; close_position closes one")
+    }
     case "close_position": {
       const position = books.positions.get(id)
       return position === undefined || isZero(position.quantity)
@@ -150,6 +155,11 @@ const refusalOf = Effect.fnUntraced(function* (
       if (strategy === undefined) return refused(422, "swap_strategy needs a strategy")
       const next = assignmentId(strategy, before.instrument)
       if (next !== id && books.assignments.has(next)) return refused(409, `${next} runs already`)
+      // What it fills would belong to a strategy that is gone.
+      const underWay = openOrders(books).find(({ origin }) => origin === id)
+      if (underWay !== undefined) {
+        return refused(409, `${id} has an order under way (${underWay.clientOrderId}): try again`)
+      }
       return yield* options.checkStrategy(strategy, before.instrument, params ?? {}).pipe(
         Effect.as(undefined),
         Effect.catch((error) => Effect.succeed(refused(422, error.message))),
@@ -219,7 +229,9 @@ const carryOut = Effect.fnUntraced(function* (
       return yield* closeAll(
         command,
         state,
-        options.instruments.map((each) => each.id),
+        options.instruments
+          .filter(({ venue }) => scope.kind === "all" || venue === id)
+          .map((each) => each.id),
         options,
         actor,
       )
@@ -312,19 +324,28 @@ const closeAll = Effect.fnUntraced(function* (
   const instruments = options.instruments.filter(({ id }) => ids.includes(id))
   for (let round = 1; round <= ROUNDS; round++) {
     yield* cancelOpen(state, ids, say, options, actor)
-    for (const instrument of instruments) {
-      if (isZero(sellable(books, instrument))) continue
-      yield* closeOne(state, instrument, type, say, options, actor)
-    }
-    const left = yield* heldAtVenue(state, instruments, options)
-    if (left.length === 0) {
+    // Side by side: one that does not close must not keep the others open.
+    yield* Effect.forEach(
+      instruments.filter((each) => !isZero(sellable(books, each))),
+      (each) =>
+        closeOne(state, each, type, say, options, actor).pipe(
+          Effect.catch((error) => say(`${each.id} is not closed: ${error.message}`, "error")),
+        ),
+      { concurrency: "unbounded", discard: true },
+    )
+    const left = yield* Effect.result(heldAtVenue(state, instruments, options))
+    if (Result.isSuccess(left) && left.success.length === 0) {
       const what = ids.length === 1 ? `${ids[0]} is flat` : "Flat"
       return yield* say(`${what}: confirmed by the venue.`, "confirmed", true)
     }
-    if (round === ROUNDS) {
-      return yield* say(`NOT flat: ${left.join(", ")}. Look at the positions.`, "error", true)
-    }
-    yield* say(`Still held: ${left.join(", ")}.`, "warning")
+    const isLast = round === ROUNDS
+    const trouble = Result.isFailure(left)
+      ? `the venue does not confirm it (${left.failure.message})`
+      : `still held: ${left.success.join(", ")}`
+    yield* isLast
+      ? say(`NOT flat: ${trouble}. Look at the positions.`, "error", true)
+      : say(`Not flat yet: ${trouble}.`, "warning")
+    if (!isLast) yield* Effect.sleep(options.confirmTimeoutMs / ROUNDS)
   }
 })
 
