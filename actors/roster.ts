@@ -104,7 +104,12 @@ const arrange = Effect.fnUntraced(function* (
     state.running.set(id, assignment)
     const runner = options.runner(assignment)
     if (runner === undefined) yield* Effect.logWarning(`${id} cannot run: it is not configured`)
-    else yield* system.startChild(options.supervisorPath, runner)
+    // One strategy that does not start must not keep the others from running.
+    else {
+      yield* system.startChild(options.supervisorPath, runner).pipe(
+        Effect.catch((error) => Effect.logError(`${id} does not start: ${error.message}`)),
+      )
+    }
   }
   return state
 })
