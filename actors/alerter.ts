@@ -23,10 +23,22 @@ export function alerter(options: AlerterOptions) {
     name: Alerter.id,
     restart: "permanent",
     mailbox: { capacity: options.mailboxMax, overflow: "reject" },
-    init: (actor: ActorContext<Recorded>) => follow(actor),
+    init: Effect.fn("Alerter.init")(function* (actor: ActorContext<Recorded>) {
+      const books = yield* follow(actor)
+      // What ended while nobody looked.
+      yield* record(
+        actor,
+        books,
+        [...books.alerts.keys()].flatMap((id) =>
+          isOver(id, books, actor.incarnation) ? resolved(id, books) : []
+        ),
+      )
+      return books
+    }),
     receive: (books, message, actor) => {
       keepUp(books, message.records)
-      const alerts = message.records.flatMap((each) => alertsFor(each, books, options))
+      const alerts: Array<Event> = []
+      for (const each of message.records) alerts.push(...alertsFor(each, books, alerts, options))
       return alerts.length === 0 ? books : Effect.as(record(actor, books, alerts), books)
     },
   })
@@ -35,8 +47,11 @@ export function alerter(options: AlerterOptions) {
 function alertsFor(
   { event }: JournalRecord,
   books: Books,
+  /** Raised and resolved already for records of the same message, and not yet in the books. */
+  before: ReadonlyArray<Event>,
   { attemptsMax }: AlerterOptions,
 ): ReadonlyArray<Event> {
+  const over = (id: string) => resolved(id, books, before)
   switch (event._tag) {
     case "FeedLost": {
       if (event.attempt < attemptsMax) return []
@@ -46,7 +61,7 @@ function alertsFor(
       ]
     }
     case "FeedRestored":
-      return resolved(`feed:${event.venue}`, books)
+      return over(`feed:${event.venue}`)
     case "AccountLost": {
       const title = `Order reports from ${event.venue} are interrupted`
       return [
@@ -54,7 +69,7 @@ function alertsFor(
       ]
     }
     case "AccountReconciled": {
-      if (event.differences.length === 0) return resolved(`account:${event.venue}`, books)
+      if (event.differences.length === 0) return over(`account:${event.venue}`)
       const title = `Our books and ${event.venue} disagree`
       return [raised(`account:${event.venue}`, "critical", title, event.differences.join("; "))]
     }
@@ -67,11 +82,29 @@ function alertsFor(
     case "OrderRejected":
     case "OrderCanceled":
     case "OrderExpired":
-      return resolved(`order:${event.clientOrderId}`, books)
+      return over(`order:${event.clientOrderId}`)
+    case "ActorRestarted":
+      return over(`actor:${event.path}`)
     case "ActorFailed":
       return [raised(`actor:${event.path}`, "critical", `${event.path} has failed`, event.cause)]
     default:
       return []
+  }
+}
+
+function isOver(alertId: string, books: Books, incarnation: number): boolean {
+  const at = alertId.indexOf(":")
+  const subject = alertId.slice(at + 1)
+  switch (alertId.slice(0, at)) {
+    case "feed":
+      return books.feeds.get(subject)?.status === "streaming"
+    case "account":
+      return books.accounts.get(subject)?.ready === true
+    case "order":
+      return books.orders.get(subject)?.status !== "unconfirmed"
+    // A new process has actors of its own.
+    default:
+      return incarnation === 0
   }
 }
 
@@ -84,9 +117,17 @@ function raised(
   return { _tag: "AlertRaised", id, severity, title, detail }
 }
 
-function resolved(id: string, books: Books): ReadonlyArray<Event> {
+function resolved(
+  id: string,
+  books: Books,
+  before: ReadonlyArray<Event> = [],
+): ReadonlyArray<Event> {
+  const last = before.findLast((each) =>
+    (each._tag === "AlertRaised" || each._tag === "AlertResolved") && each.id === id
+  )
   const alert = books.alerts.get(id)
-  return alert === undefined || alert.resolvedAt !== undefined
-    ? []
-    : [{ _tag: "AlertResolved", id }]
+  const isRaised = last === undefined
+    ? alert !== undefined && alert.resolvedAt === undefined
+    : last._tag === "AlertRaised"
+  return isRaised ? [{ _tag: "AlertResolved", id }] : []
 }

@@ -102,6 +102,8 @@ export class ReadModel {
   private readonly recordListeners = new Set<Listener<RecordView>>()
   private readonly progressListeners = new Set<Listener<string>>()
   private cached: Overview | undefined
+  /** Seq of the last record followed: a monitor that starts again reads the newest ones again. */
+  private followed = 0
 
   constructor(readonly options: ReadModelOptions) {}
 
@@ -126,11 +128,7 @@ export class ReadModel {
   recorded(records: ReadonlyArray<JournalRecord>) {
     const { events } = this.options.limits
     this.events = [...records.map(viewOf).reverse(), ...this.events].slice(0, events)
-    for (const record of records) {
-      this.follow(record)
-      const view = recordView(record)
-      for (const listener of this.recordListeners) listener(view)
-    }
+    for (const record of records) this.follow(record)
     this.changed()
   }
 
@@ -164,7 +162,14 @@ export class ReadModel {
     for (const listener of this.changeListeners) listener()
   }
 
-  private follow({ time, event }: JournalRecord) {
+  private follow(record: JournalRecord) {
+    const { seq, time, event } = record
+    if (seq <= this.followed) return
+    this.followed = seq
+    if (this.recordListeners.size > 0) {
+      const view = recordView(record)
+      for (const listener of this.recordListeners) listener(view)
+    }
     if (event._tag === "StrategySwapped") this.runners.delete(event.from)
     if (event._tag !== "CommandProgressed") return
     const { commandId, text, tone, final } = event
