@@ -299,7 +299,8 @@ export class Exchange {
         return crosses(request, level.price) ? REFUSALS.wouldTake : undefined
       }
     }
-    const last = this.#lastPrices.get(request.symbol)
+    // Before the first trade the market is where it is quoted.
+    const last = this.#lastPrices.get(request.symbol) ?? this.book(request.symbol).bids.best?.price
     if (request.stopPrice > 0n && last !== undefined && isTriggered(request, last)) {
       return REFUSALS.wouldTrigger
     }

@@ -23,8 +23,11 @@ Deno.test("arguments are read, and wrong ones named in one line", () => {
 })
 
 Deno.test("the venue alone prints one JSON line, serves, and ends on SIGTERM", async () => {
+  const scenario = await Deno.makeTempFile({ suffix: ".json" })
+  await Deno.writeTextFile(scenario, '{"seed":4,"faults":[{"kind":"drop"}]}')
+  const keys = ["--key", "abc", "--secret", "def"]
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", MAIN, "--key", "abc", "--secret", "def"],
+    args: ["run", "-A", "--no-check", MAIN, ...keys, "--scenario", scenario],
     stdout: "piped",
     stderr: "null",
   }).spawn()
@@ -35,14 +38,17 @@ Deno.test("the venue alone prints one JSON line, serves, and ends on SIGTERM", a
     if (done) break
     text += value
   }
-  const { binance } = JSON.parse(text)
+  const { binance, control } = JSON.parse(text)
   assert.deepEqual([binance.key, binance.secret], ["abc", "def"])
   assert.equal(binance.wsApi, `${binance.ws}/ws-api/v3`)
   const response = await fetch(`${binance.rest}/api/v3/ticker/price?symbol=BTCUSDT`)
   assert.ok(Number((await response.json()).price) > 0)
+  const armed = await fetch(`${control}/faults`).then((response) => response.json())
+  assert.deepEqual(armed, [{ kind: "drop", seed: 4, id: "fault-1" }])
   child.kill("SIGTERM")
   assert.equal((await child.status).code, 0)
   assert.equal((await reader.read()).done, true)
+  await Deno.remove(scenario)
 })
 
 Deno.test("bad arguments exit with 2 and one line on standard error", async () => {
