@@ -71,7 +71,7 @@ function read(name: FigureName, overview: Overview): Reading {
     case "drawdown": {
       const ratio = Number(equity.drawdown)
       return {
-        value: (ratio > 0 ? "\u2212" : "") + percent(equity.drawdown),
+        value: percent(`-${equity.drawdown}`),
         note: `largest, from peak ${usd(equity.peak)}`,
         tone: ratio >= DRAWDOWN_ALARM ? "down" : ratio >= DRAWDOWN_WARNING ? "warn" : "",
       }

@@ -90,9 +90,15 @@ export function words(name: string): string {
   return spaced.slice(0, 1) + spaced.slice(1).toLowerCase()
 }
 
-/** With a capital and a full stop. */
+/** With a capital, unless it begins with a name of the program's, and a full stop. */
 export function sentence(text: string): string {
-  return text.slice(0, 1).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".")
+  const start = /^[a-z]+(?=[\s.,]|$)/.test(text) ? text.slice(0, 1).toUpperCase() : text.slice(0, 1)
+  return start + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".")
+}
+
+/** `runner:rsi_momentum:BTC-USDT.BINANCE` is `rsi_momentum:BTC-USDT` on a page that has the path. */
+export function actorName(name: string): string {
+  return symbolOf(name.replace(/^runner:/, ""))
 }
 
 /** `BTC/USDT.BINANCE` is `BTC/USDT` at `BINANCE`; an id without a venue is all symbol. */

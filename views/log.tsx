@@ -2,13 +2,14 @@
 import type { FC } from "hono/jsx"
 import type { EventView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
+import { symbolOf } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { Clock } from "./time.tsx"
 
 export const LogLine: FC<{ event: EventView }> = ({ event }) => (
   <li id={`event-${event.seq}`} class={event.tone} data-seq={event.seq}>
     <Clock at={event.time} />
-    <b>{event.source}</b>
+    <b>{symbolOf(event.source)}</b>
     <span>{event.text}</span>
   </li>
 )

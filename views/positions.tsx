@@ -49,7 +49,7 @@ const Row: FC<{ position: PositionView; asOf: number }> = ({ position, asOf }) =
     <tr id={`position-${instrument}`}>
       <th scope="row">
         {symbolOf(instrument)}
-        <small>{position.strategies.join(", ") || "operator"}</small>
+        <small>{position.strategies.map(strategyOf).join(", ") || "operator"}</small>
       </th>
       <td class="n">
         {quantity(position.quantity)}
@@ -126,6 +126,11 @@ const Control: FC<{ position: PositionView }> = ({ position }) => {
       </button>
     </div>
   )
+}
+
+/** Of the runner `rsi_momentum:BTC/USDT.BINANCE`; the instrument stands above it already. */
+function strategyOf(runner: string): string {
+  return runner.split(":")[0] ?? runner
 }
 
 /** Unrealised profit over cost, for reading only. */

@@ -5,7 +5,7 @@
 import type { FC } from "hono/jsx"
 import type { ActorView, Overview } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { rate, words } from "./format.ts"
+import { actorName, rate, words } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { actorShape, Dot } from "./status.tsx"
 import { Clock, Elapsed } from "./time.tsx"
@@ -45,15 +45,17 @@ const Node: FC<{ actor: ActorView; asOf: number }> = ({ actor, asOf }) => {
         <span class="node">
           <span class={`indent d${Math.min(actor.depth, DEPTH_MAX)}`} aria-hidden="true"></span>
           <Dot shape={actorShape(actor.status)} />
-          <a href={actorUrl(actor.path)} data-actor={actor.path}>{actor.name}</a>
+          <a href={actorUrl(actor.path)} data-actor={actor.path} title={actor.name}>
+            {actorName(actor.name)}
+          </a>
           {actor.strategy && <span class="strategy">{words(actor.strategy).toLowerCase()}</span>}
           {actor.status !== "running" && <span class="state">{actor.status}</span>}
           {isJust && <span class="cause" title={actor.lastCause ?? ""}>{actor.lastCause}</span>}
         </span>
       </th>
-      <td class={`n ${actor.dropped > 0 ? "warn" : ""}`}>
+      <td class="n mailbox">
+        {actor.dropped > 0 && <small class="wide">{actor.dropped} dropped</small>}
         {isActor && actor.mailboxDepth}
-        {actor.dropped > 0 && <small>{actor.dropped} dropped</small>}
       </td>
       <td class="n">{isActor && `${rate(actor.ratePerSecond)}/s`}</td>
       <td class={`n ${actor.restarts > 0 ? "warn" : "dim"}`}>{actor.restarts}</td>
@@ -92,7 +94,7 @@ export const Restarts: FC<{ view: PageView }> = ({ view: { overview } }) => {
             {crashed.map((actor) => (
               <li key={actor.path} id={`restart-${actor.path}`}>
                 {actor.lastCauseAt !== null && <Clock at={actor.lastCauseAt} />}
-                <b>{actor.name}</b>
+                <b title={actor.name}>{actorName(actor.name)}</b>
                 <span class="text">{actor.lastCause}</span>
                 <span class={`after ${actor.status === "running" ? "up" : "warn"}`}>
                   {actor.status === "running" ? "running again" : actor.status}
@@ -139,7 +141,7 @@ export const ActorPanel: FC<{ actor: ActorView; view: PageView }> = ({ actor, vi
         )}
         <div>
           <dt>Dropped</dt>
-          <dd class={actor.dropped > 0 ? "warn" : ""}>{actor.dropped}</dd>
+          <dd>{actor.dropped}</dd>
         </div>
         <div>
           <dt>Restarts</dt>
@@ -171,6 +173,9 @@ export const ActorPanel: FC<{ actor: ActorView; view: PageView }> = ({ actor, vi
   )
 }
 
+/** Events name a part by its role (`executor`) or by what it runs (`rsi_momentum:BTC/USDT.BINANCE`). */
 function isAbout(source: string, { name, path }: ActorView): boolean {
-  return source === name || source === path
+  const [role] = name.split(":")
+  return [name, path, role].includes(source) ||
+    name === `runner:${source.replace("/", "-")}`
 }

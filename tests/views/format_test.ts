@@ -1,11 +1,13 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import {
+  actorName,
   figure,
   percent,
   price,
   quantity,
   rate,
+  sentence,
   signed,
   signedPercent,
   signedUsd,
@@ -88,6 +90,17 @@ Deno.test("tone() says no more than the shown sign", () => {
 
 Deno.test("rate() is whole above ten", () => {
   assert.deepEqual([0, 0.25, 9.96, 12.7, 1234].map(rate), ["0", "0.3", "10.0", "13", "1,234"])
+})
+
+Deno.test("sentence() leaves the names of the program alone", () => {
+  assert.equal(sentence("there is no order"), "There is no order.")
+  assert.equal(sentence("mean_reversion:BTC runs already"), "mean_reversion:BTC runs already.")
+  assert.equal(sentence("Done!"), "Done!")
+})
+
+Deno.test("actorName() drops what the place on the page says already", () => {
+  assert.equal(actorName("runner:rsi_momentum:BTC-USDT.BINANCE"), "rsi_momentum:BTC-USDT")
+  assert.equal(actorName("journal"), "journal")
 })
 
 Deno.test("words() and symbolOf() turn names into words", () => {

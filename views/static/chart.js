@@ -65,14 +65,11 @@ const arrows = createSeriesMarkers(price, [])
 let fills = []
 let ink = {}
 let pending
-let connections = 0
 let loading = load()
 
 main.addEventListener("snapshot", reload)
-// What happened between the two connections is in the history only.
-main.addEventListener("htmx:sse:after:connection", () => {
-  if (connections++ > 0) reload()
-})
+// What happened between two connections is in the history only.
+main.addEventListener("htmx:sse:after:connection", reload)
 main.addEventListener("tick", (event) => pending = JSON.parse(event.detail.data))
 main.addEventListener("fill", (event) => {
   const fill = JSON.parse(event.detail.data)

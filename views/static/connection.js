@@ -9,7 +9,8 @@
 const WAITING_MS = 2_500
 const LOST_MS = 5_000
 const CUT_MS = 12_000
-const FIRST_AGAIN_MS = 1_000
+/** Longer than htmx waits for an answer (`connectTimeout`), or two attempts could both succeed. */
+const FIRST_AGAIN_MS = 4_000
 
 const words = { connecting: "connecting", live: "live", waiting: "waiting", lost: "lost" }
 const main = document.querySelector("#main")
@@ -18,7 +19,9 @@ const lost = document.querySelector("#lost")
 
 // The wall clock on purpose: a monotonic one may stand still while the laptop sleeps.
 let heardAt = Date.now()
-let connection
+let triedAt = heardAt
+/** The extension's own record of the stream, from its first answer on; this file may load later. */
+const connection = () => main._htmx?.sse
 
 function show(state) {
   const root = document.documentElement
@@ -32,9 +35,6 @@ function show(state) {
   document.dispatchEvent(new Event("keel:link"))
 }
 
-main.addEventListener("htmx:sse:after:connection", (event) => {
-  connection = event.detail.connection
-})
 main.addEventListener("htmx:sse:before:message", () => {
   heardAt = Date.now()
   show("live")
@@ -46,16 +46,8 @@ main.addEventListener("htmx:sse:error", ({ detail }) => {
   if (isEnded(detail.status)) location.reload()
 })
 document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
-  if (ctx?.sourceElement !== main) return
-  if (isEnded(ctx.response.status)) location.reload()
-  else setTimeout(connectFirst, FIRST_AGAIN_MS)
+  if (ctx?.sourceElement === main && isEnded(ctx.response.status)) location.reload()
 })
-document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
-  if (ctx?.sourceElement === main) setTimeout(connectFirst, FIRST_AGAIN_MS)
-})
-function connectFirst() {
-  if (!connection) main.dispatchEvent(new Event("keel:connect"))
-}
 
 // A hidden tab drops its stream; shown again it has a moment to catch up before it counts as lost.
 document.addEventListener("visibilitychange", () => {
@@ -70,18 +62,22 @@ setInterval(() => {
   if (silentMs > LOST_MS) show("lost")
   else if (silentMs > WAITING_MS) show("waiting")
   if (silentMs > CUT_MS) cut()
+  if (!connection() && Date.now() - triedAt > FIRST_AGAIN_MS) {
+    triedAt = Date.now()
+    main.dispatchEvent(new Event("keel:connect"))
+  }
 }, 500)
 
 /** Gives up a connection that says nothing, so that another is tried. */
 function cut() {
-  if (!connection?.reader) return
-  connection.reader.cancel()
+  if (!connection()?.reader) return
+  connection().reader.cancel()
   heardAt = Date.now() - LOST_MS - 1 // still lost, but the next attempt gets its time
 }
 
 /** Starts again from a snapshot: what was frozen away is not in any increment. */
 document.addEventListener("keel:resync", () => {
-  if (!connection) return
-  connection.lastEventId = "resync"
-  connection.reader?.cancel()
+  if (!connection()) return
+  connection().lastEventId = "resync"
+  connection().reader?.cancel()
 })

@@ -114,7 +114,7 @@ document.addEventListener("click", (event) => {
   else if (close) byId(close).close()
   else if (actor) {
     event.preventDefault()
-    openActor(actor, button.textContent)
+    openActor(actor, button.title)
   } else if (open) {
     event.preventDefault() // without script the button posts its form instead
     openDialog(open, button)
