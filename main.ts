@@ -35,7 +35,7 @@ import type { HttpDeps } from "./http/ports.ts"
 import { serve } from "./http/server.ts"
 import { limits } from "./limits.ts"
 import { layerLog, logOptions } from "./log.ts"
-import { countingStore, makeSettled, passTimeUntil } from "./replay.ts"
+import { countingStore, makeSettled, makeThaw, passTimeUntil } from "./replay.ts"
 import type { EventStore } from "./storage/event_store.ts"
 import { openKvEventStore } from "./storage/kv.ts"
 import { openVenueLedger } from "./storage/venue_ledger_kv.ts"
@@ -216,6 +216,8 @@ const assemble = Effect.fnUntraced(function* (
   })
   if (replay !== undefined) model.replay = () => replayView(replay)
 
+  const thaw = replay === undefined ? undefined : makeThaw(replay.clock)
+  yield* Effect.addFinalizer(() => Effect.sync(() => thaw?.stop()))
   const edge = new Edge()
   const journalId = yield* newJournalId
   const started: Event = { _tag: "RuntimeStarted", mode: config.mode, version, journalId }
@@ -235,6 +237,8 @@ const assemble = Effect.fnUntraced(function* (
   model.system = system
   edge.system = system
   yield* journalSupervision(system)
+  // Added last, so that it comes first when all of this is taken down.
+  yield* Effect.addFinalizer(() => Effect.sync(() => thaw?.start()))
 
   const settled = simulated === undefined ? Effect.void : makeSettled({
     venue: simulated.traffic,
@@ -262,7 +266,8 @@ const assemble = Effect.fnUntraced(function* (
     play: replay === undefined || simulated === undefined
       ? undefined
       : playAll(replay, simulated, settled, isConnected, traffic, showTheEnd),
-    farewell: (reason) => farewell(system, model, reason),
+    farewell: (reason) =>
+      Effect.andThen(Effect.sync(() => thaw?.start()), farewell(system, model, reason)),
   }
 })
 

@@ -89,3 +89,22 @@ export const passTimeUntil = Effect.fnUntraced(function* (
   }
   return false
 })
+
+/**
+ * Lets market time run on by itself, as fast as real time: a runtime that is told to stop waits for
+ * its own timeouts, and a clock that stands still has none.
+ */
+export function makeThaw(clock: MarketClock): { start: () => void; stop: () => void } {
+  let timer: ReturnType<typeof setInterval> | undefined
+  return {
+    start: () => {
+      timer ??= setInterval(() => {
+        const target = clock.nowMs + THAW_STEP_MS
+        while (!clock.advanceTo(target)) { /* each sleeper is woken at its own time */ }
+      }, THAW_STEP_MS)
+    },
+    stop: () => clearInterval(timer),
+  }
+}
+
+const THAW_STEP_MS = 10
