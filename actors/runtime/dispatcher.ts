@@ -10,6 +10,8 @@
  * A simulation injects another one (`virtual_time.ts`).
  */
 
+import { outside } from "./async_context.ts"
+
 export interface Runnable {
   /** Does at most `limit` units of work; returns how many it did, at least 1. Must not throw. */
   run(limit: number): number
@@ -68,7 +70,8 @@ export class EventLoopDispatcher implements Dispatcher {
   private readonly pass = () => {
     let empty = false
     try {
-      empty = this.runReady()
+      // Whoever made the first cell ready has a context of his own, which is not for the cells.
+      empty = outside(this.runReady)
     } finally {
       // Also when somebody's observer has thrown: the other actors must go on.
       if (empty) this.scheduled = false
@@ -82,7 +85,7 @@ export class EventLoopDispatcher implements Dispatcher {
   }
 
   /** Runs cells until none is ready (true) or the turn's budget is spent (false). */
-  private runReady(): boolean {
+  private readonly runReady = (): boolean => {
     if (!this.inBudget()) return false
     let handled = 0
     while (this.head !== this.tail) {

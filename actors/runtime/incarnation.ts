@@ -8,6 +8,7 @@
  * inside a process, but nothing it does counts any more.
  */
 import { Cause, Effect, Exit, Fiber, Scope } from "effect"
+import { outside } from "./async_context.ts"
 import {
   type ActorContext,
   type ActorName,
@@ -209,7 +210,9 @@ export class Incarnation implements ActorContext<unknown> {
   fork(effect: Effect.Effect<unknown, unknown>) {
     if (!this.active()) return
     // Yields first: what it does must not happen in the middle of the present message.
-    const fiber = this.parent.runtime.runFork(Effect.andThen(Effect.yieldNow, effect))
+    const fiber = outside(() =>
+      this.parent.runtime.runFork(Effect.andThen(Effect.yieldNow, effect))
+    )
     Fiber.runIn(fiber, this.scope)
     const forks = this.forks ??= new Set()
     forks.add(fiber)

@@ -27,6 +27,7 @@ export {
   EventLoopDispatcher,
   type Runnable,
 } from "./dispatcher.ts"
+export { forever } from "./forever.ts"
 export { type DeadLetter, type ReportKind, type SupervisionReport } from "./report.ts"
 export {
   type AutoShutdown,

@@ -7,6 +7,7 @@
  * delays nor hastens anything.
  */
 import { type Clock, type Context, Duration, Effect, type Fiber } from "effect"
+import { outside } from "./async_context.ts"
 
 export interface Timer {
   /** Harmless when it has fired or has been cancelled before. */
@@ -90,14 +91,14 @@ export class Timers {
     this.#wakeAt = at
     // Rounded up: the event loop's timers count whole milliseconds and would wake us too early.
     const delayMs = Math.max(0, Math.ceil(at - this.monotonicMs()))
-    const sleeper: Fiber.Fiber<void> = this.#runFork(
-      Effect.andThen(
-        this.clock.sleep(Duration.millis(delayMs)),
-        Effect.sync(() => {
-          if (this.#sleeper === sleeper) this.#wake()
-        }),
-      ),
+    const sleep = Effect.andThen(
+      this.clock.sleep(Duration.millis(delayMs)),
+      Effect.sync(() => {
+        if (this.#sleeper === sleeper) this.#wake()
+      }),
     )
+    // A sleeper is followed by the next one for as long as the system lives.
+    const sleeper: Fiber.Fiber<void> = outside(() => this.#runFork(sleep))
     this.#sleeper = sleeper
   }
 

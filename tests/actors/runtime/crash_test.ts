@@ -269,7 +269,7 @@ testActors(
             const witness = self.ref(named("witness"))
             return Effect.uninterruptible(Effect.gen(function* () {
               witness.send("alive")
-              yield* Effect.sleep(50)
+              yield* Effect.sleep(200)
               answers.push(
                 witness.send("by its own reference"),
                 direct.send("by another's"),
@@ -293,7 +293,7 @@ testActors(
       const before = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
       yield* system.terminateChild("root/stuck")
       const tookMs = (yield* Effect.clockWith((clock) => clock.currentTimeMillis)) - before
-      assert.ok(tookMs >= 19 && tookMs < 45, `${tookMs}`)
+      assert.ok(tookMs >= 19 && tookMs < 190, `${tookMs}`)
       assert.equal(stuck.send("too late"), false)
       assert.ok(reports.includes("abandoned root/stuck"))
       yield* system.restartChild("root/stuck")

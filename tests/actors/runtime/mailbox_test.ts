@@ -13,7 +13,7 @@ import {
   type SupervisionReport,
 } from "../../../actors/runtime/mod.ts"
 import { actor, boot, named } from "./tree.ts"
-import { settled, testActors } from "./world.ts"
+import { settled, testActors, testVirtual } from "./world.ts"
 
 testActors(
   "case 37: the message being handled at a crash is dropped and reported with a hash of its content; queued ones survive in order",
@@ -317,7 +317,7 @@ testActors(
     }),
 )
 
-testActors(
+testVirtual(
   "a timer's message arrives although the mailbox is full; a beat is skipped",
   (world) =>
     Effect.gen(function* () {
@@ -343,7 +343,7 @@ testActors(
     }),
 )
 
-testActors(
+testVirtual(
   "every() beats without drift, and starts anew after a restart",
   (world) =>
     Effect.gen(function* () {
