@@ -64,11 +64,17 @@ function running<Params, State>(
 
 /** Read from the schema itself: every parameter has a default, so nothing at all decodes. */
 function settingsOf(params: Schema.Codec<unknown, unknown>): ReadonlyArray<Setting> {
-  const document = Schema.toJsonSchemaDocument(params)
-  const properties = Object(document.schema.properties) as Record<string, { description?: string }>
-  return Object.entries(Object(Schema.decodeUnknownSync(params)({}))).map(([name, value]) => ({
-    name,
-    description: properties[name]?.description ?? "",
-    default: String(value),
-  }))
+  // Keys are described where they are decoded to; beside other rules the description is set apart.
+  const document = Schema.toJsonSchemaDocument(Schema.toType(params))
+  const properties = Object(document.schema.properties) as Record<string, Described>
+  return Object.entries(Object(Schema.decodeUnknownSync(params)({}))).map(([name, value]) => {
+    const told = [properties[name] ?? {}, ...(properties[name]?.allOf ?? [])]
+    const description = told.find((each) => each.description !== undefined)?.description ?? ""
+    return { name, description, default: String(value) }
+  })
+}
+
+interface Described {
+  readonly description?: string
+  readonly allOf?: ReadonlyArray<Described>
 }
