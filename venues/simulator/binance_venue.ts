@@ -206,7 +206,7 @@ export class BinanceVenue {
       const { updateId, bids, asks } = this.exchange.book(symbol)
       const before = market.published
       if (updateId <= before.updateId) continue
-      market.published = { updateId, bids: [...bids.levels], asks: [...asks.levels] }
+      market.published = { updateId, bids: bids.levels, asks: asks.levels }
       const diff = {
         firstUpdateId: before.updateId + 1,
         updateId,

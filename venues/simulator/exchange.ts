@@ -350,7 +350,7 @@ export class Exchange {
       return this.#end(arrived, "EXPIRED", "EXPIRED", now)
     }
     const opposite = this.#opposite(arrived)
-    for (const level of [...opposite.available()]) {
+    for (const level of opposite.available()) {
       const order = this.#order(orderId)
       if (!isOpen(order)) return
       if (order.price > 0n && !crosses(order, level.price)) break
@@ -431,7 +431,7 @@ export class Exchange {
     for (const side of ["BUY", "SELL"] as const) {
       for (const resting of this.#resting(symbol, side)) {
         const opposite = this.#opposite(resting)
-        for (const level of [...opposite.available()]) {
+        for (const level of opposite.available()) {
           const order = this.#order(resting.orderId)
           if (!isOpen(order) || !crosses(order, level.price)) break
           const size = floorTo(minAtoms(order.quantity - order.executed, level.size), step)

@@ -14,7 +14,10 @@ export interface Level {
   readonly size: Atoms
 }
 
-/** One side, best level first. */
+/**
+ * One side, kept worst level first: what changes is near the best price, and the end
+ * of an array is its cheap one.
+ */
 class Side {
   readonly #better: (a: Atoms, b: Atoms) => boolean
   #levels: Array<{ price: Atoms; size: Atoms; taken: Atoms }> = []
@@ -24,50 +27,53 @@ class Side {
   }
 
   get best(): Level | undefined {
-    return this.#levels[0]
+    return this.#levels.at(-1)
   }
 
+  /** Best first. */
   get levels(): ReadonlyArray<Level> {
-    return this.#levels
+    return this.#levels.toReversed()
   }
 
+  /** Takes them best first. */
   replace(levels: ReadonlyArray<Level>) {
     this.#levels = levels.filter((level) => level.size > 0n)
-      .map((level) => ({ price: level.price, size: level.size, taken: 0n }))
+      .map((level) => ({ price: level.price, size: level.size, taken: 0n })).reverse()
   }
 
   /** A new size at one price; 0 removes the level. */
   set(price: Atoms, size: Atoms) {
     const at = this.#position(price)
-    const found = this.#levels[at]
-    if (found !== undefined && found.price === price) {
-      if (size === 0n) this.#levels.splice(at, 1)
-      else this.#levels[at] = { price, size, taken: 0n }
-    } else if (size > 0n) {
+    const isKnown = this.#levels[at]?.price === price
+    if (size === 0n) {
+      if (isKnown) this.#levels.splice(at, 1)
+    } else if (isKnown) {
+      this.#levels[at] = { price, size, taken: 0n }
+    } else {
       this.#levels.splice(at, 0, { price, size, taken: 0n })
     }
   }
 
   /** The best level is this one: whatever is better is gone. */
   top(price: Atoms, size: Atoms) {
-    this.#levels.splice(0, this.#position(price))
+    this.#levels.splice(this.#position(price))
     this.set(price, size)
   }
 
   /** Drops levels that the other side's best price has passed. */
   uncross(otherBest: Atoms) {
-    let crossed = 0
-    for (const level of this.#levels) {
-      if (this.#better(otherBest, level.price)) break
-      crossed++
+    for (let best = this.best; best !== undefined; best = this.best) {
+      if (this.#better(otherBest, best.price)) return
+      this.#levels.pop()
     }
-    this.#levels.splice(0, crossed)
   }
 
-  /** What is left to trade, best first. */
+  /** What is left to trade, best first. Taking from it meanwhile is fine. */
   *available(): Iterable<Level> {
-    for (const level of this.#levels) {
-      if (level.size > level.taken) yield { price: level.price, size: level.size - level.taken }
+    for (let i = this.#levels.length - 1; i >= 0; i--) {
+      const level = this.#levels[i]
+      if (level === undefined || level.size <= level.taken) continue
+      yield { price: level.price, size: level.size - level.taken }
     }
   }
 
@@ -86,7 +92,7 @@ class Side {
     while (low < high) {
       const middle = (low + high) >> 1
       const level = this.#levels[middle]
-      if (level !== undefined && this.#better(level.price, price)) low = middle + 1
+      if (level !== undefined && this.#better(price, level.price)) low = middle + 1
       else high = middle
     }
     return low
