@@ -46,14 +46,17 @@ export function signedPercent(ratio: string, decimals = 2): string {
 
 /** All its decimals but trailing zeros, at least two: prices keep what their tick size gives them. */
 export function price(decimal: string): string {
-  const fraction = (decimal.split(".")[1] ?? "").replace(/0+$/, "")
-  return figure(decimal, Math.max(2, fraction.length))
+  return figure(decimal, Math.max(2, placesOf(decimal)))
+}
+
+/** An average, which has more digits than any price: as precise as `like`, a price of the same thing. */
+export function averagePrice(decimal: string, like: string): string {
+  return figure(decimal, Math.max(2, placesOf(like)))
 }
 
 /** As it is, without trailing zeros. */
 export function quantity(decimal: string): string {
-  const fraction = (decimal.split(".")[1] ?? "").replace(/0+$/, "")
-  return figure(decimal, fraction.length)
+  return figure(decimal, placesOf(decimal))
 }
 
 /** Colour only repeats what the sign says, so what is shown as zero has none. */
@@ -105,6 +108,10 @@ export function actorName(name: string): string {
 export function symbolOf(instrument: string): string {
   const dot = instrument.lastIndexOf(".")
   return dot > 0 ? instrument.slice(0, dot) : instrument
+}
+
+function placesOf(decimal: string): number {
+  return (decimal.split(".")[1] ?? "").replace(/0+$/, "").length
 }
 
 function grouped(integer: string): string {

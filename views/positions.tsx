@@ -7,7 +7,15 @@
 import type { FC } from "hono/jsx"
 import type { PositionView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { price, quantity, signedPercent, signedUsd, symbolOf, tone } from "./format.ts"
+import {
+  averagePrice,
+  price,
+  quantity,
+  signedPercent,
+  signedUsd,
+  symbolOf,
+  tone,
+} from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { Elapsed } from "./time.tsx"
 
@@ -49,13 +57,15 @@ const Row: FC<{ position: PositionView; asOf: number }> = ({ position, asOf }) =
     <tr id={`position-${instrument}`}>
       <th scope="row">
         {symbolOf(instrument)}
-        <small>{position.strategies.map(strategyOf).join(", ") || "operator"}</small>
+        <small class="runners-of" title={position.strategies.join(", ")}>
+          {position.strategies.map(strategyOf).join(", ") || "operator"}
+        </small>
       </th>
       <td class="n">
         {quantity(position.quantity)}
         <small>{isShort ? "short" : "long"}</small>
       </td>
-      <td class="n wide">{price(position.averagePrice)}</td>
+      <td class="n wide">{averagePrice(position.averagePrice, position.markPrice)}</td>
       <td class="n mark">{price(position.markPrice)}</td>
       <td class="wide authority-cell">
         <Authority position={position} asOf={asOf} />

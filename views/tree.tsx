@@ -46,7 +46,9 @@ const Node: FC<{ actor: ActorView; asOf: number }> = ({ actor, asOf }) => {
           <span class={`indent d${Math.min(actor.depth, DEPTH_MAX)}`} aria-hidden="true"></span>
           <Dot shape={actorShape(actor.status)} />
           <a href={actorUrl(actor.path)} data-actor={actor.path} title={actor.name}>
-            {actorName(actor.name)}
+            {actorName(actor.name).split(":").map((part, i) =>
+              i === 0 ? part : [":", <wbr key={i} />, part]
+            )}
           </a>
           {actor.strategy && <span class="strategy">{words(actor.strategy).toLowerCase()}</span>}
           {actor.status !== "running" && <span class="state">{actor.status}</span>}

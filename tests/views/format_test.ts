@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import {
   actorName,
+  averagePrice,
   figure,
   percent,
   price,
@@ -74,6 +75,11 @@ Deno.test("percent() moves the point and computes nothing", () => {
 Deno.test("price() keeps the decimals of its tick, at least two", () => {
   assert.equal(price("97061.40000000"), "97,061.40")
   assert.equal(price("0.38214000"), "0.38214")
+})
+
+Deno.test("averagePrice() is as precise as the price beside it", () => {
+  assert.equal(averagePrice("3160.4949107002", "3157.60"), "3,160.49")
+  assert.equal(averagePrice("0.382141234", "0.38214"), "0.38214")
 })
 
 Deno.test("quantity() drops trailing zeros", () => {
