@@ -4,9 +4,8 @@
  * A process here is started, run for some time, looked at, and stopped or killed; its disk and its
  * venue outlive it. Everything is synchronous for the test: time passes when the test says so.
  */
-import { Effect, Exit, Logger, Random, Scope } from "effect"
+import { Effect, Exit, Logger, Option, Random, Scope } from "effect"
 import { feedOf } from "../../actors/feed.ts"
-import { readBooks } from "../../actors/journal.ts"
 import { executorOf, Operator, reconcilerOf, riskManagerOf } from "../../actors/names.ts"
 import { ReadModel } from "../../actors/read_model.ts"
 import {
@@ -22,7 +21,7 @@ import {
 import { mulberry32, VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import { strategyRunner } from "../../actors/strategy_runner.ts"
 import { tree, type TreeOptions } from "../../actors/tree.ts"
-import type { Books } from "../../domain/books.ts"
+import { applyRecord, type Books, emptyBooks } from "../../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../../domain/command.ts"
 import { decimal } from "../../domain/decimal.ts"
 import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
@@ -30,7 +29,7 @@ import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Signal } from "../../domain/signal.ts"
 import { type Assignment, assignmentId, type StrategyEvent } from "../../domain/strategy.ts"
 import { limits } from "../../limits.ts"
-import type { EventStore } from "../../storage/event_store.ts"
+import { decodeRecord, type EventStore } from "../../storage/event_store.ts"
 import { emptyDisk, type MemoryDisk, openMemoryDisk } from "../../storage/memory.ts"
 import type { Broker } from "../../venues/broker.ts"
 import type { MarketData } from "../../venues/market_data.ts"
@@ -82,6 +81,8 @@ export class World {
   readonly venue: FakeVenue
   readonly disk: MemoryDisk = emptyDisk()
   readonly random: () => number
+  readonly #records: Array<JournalRecord> = []
+  readonly #books = emptyBooks()
 
   constructor(options: WorldOptions = {}) {
     const { seed, instruments = [BTC, ETH] } = options
@@ -96,22 +97,25 @@ export class World {
 
   /** Everything that is durable, in order. */
   records(): ReadonlyArray<JournalRecord> {
-    const store = Effect.runSync(openMemoryDisk({ ...this.disk }))
-    const stored = Effect.runSync(store.read(0, this.disk.events.length))
-    return stored.map(({ event, ...rest }) => ({
-      ...rest,
-      event: Effect.runSync(decodeEvent(event)),
-    }))
+    const read = this.#records.length
+    if (read === this.disk.events.length) return this.#records
+    this.disk.events.slice(read).forEach((bytes, index) => {
+      const { event, ...rest } = Option.getOrThrow(decodeRecord(read + index + 1, bytes))
+      const record = { ...rest, event: Effect.runSync(decodeEvent(event)) }
+      this.#records.push(record)
+      applyRecord(this.#books, record)
+    })
+    return this.#records
   }
 
   events<Tag extends EventTag>(tag: Tag): ReadonlyArray<EventOf<Tag>> {
     return this.records().flatMap(({ event }) => event._tag === tag ? [event as EventOf<Tag>] : [])
   }
 
-  /** A fold of what is durable. */
+  /** A fold of what is durable: as it is now, and as it will be. */
   books(): Books {
-    const store = Effect.runSync(openMemoryDisk({ ...this.disk }))
-    return Effect.runSync(readBooks(store, 1_000))
+    this.records()
+    return this.#books
   }
 }
 

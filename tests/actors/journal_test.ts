@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { Journal } from "../../actors/journal.ts"
 import { portfolioKeeperOf } from "../../actors/names.ts"
 import { ask, AskError, type ReplyTo } from "../../actors/runtime/mod.ts"
-import type { Books } from "../../domain/books.ts"
+import { type Books, copyBooks } from "../../domain/books.ts"
 import { type Decimal, decimal, formatDecimal } from "../../domain/decimal.ts"
 import type { Event, JournalRecord } from "../../domain/event.ts"
 import { type EventStore, StoreError, Unavailable } from "../../storage/event_store.ts"
@@ -153,7 +153,7 @@ everySeed("what runs, what is stored and what a restart reads are one fold", (wo
   first.run(0)
   assert.equal(text(first.model.books), text(world.books()))
   first.stop()
-  const before = world.books()
+  const before = copyBooks(world.books())
   const second = world.start(options)
   second.run(0)
   const after = second.model.books
