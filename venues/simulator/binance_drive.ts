@@ -49,6 +49,7 @@ export interface ReplaySummary {
 const STEP_MS = 50
 const DEPTH_EVERY_MS = 100
 const STORE_EVERY_MS = 1_000
+const TICKERS_EVERY_MS = 1_000
 /** What a generated market remembers of its past when it starts. */
 const HISTORY = { secondsMs: 2 * 3_600_000, minutesMs: 24 * 3_600_000 } as const
 /** Ids that a restart skips: more than a market gives out between two stored states. */
@@ -127,6 +128,7 @@ export const generate = Effect.fn("SimulatedBinance.generate")(function* (
       depthAt = at
     }
     if (at - storedAt >= STORE_EVERY_MS) {
+      venue.publishTickers(at)
       store({ market: encodeMarket(state), counters: venue.counters }, () => {})
       storedAt = at
     }
@@ -173,6 +175,7 @@ export const play = Effect.fn("SimulatedBinance.play")(function* (
   const beganAt = pacing.currentTimeMillisUnsafe()
   const trades: Record<string, { sent: number; lastTradeId: number }> = {}
   let events = 0
+  let tickersAt = 0
 
   // What has been told is digested only when all of it has been told.
   const digested = Effect.gen(function* () {
@@ -200,6 +203,10 @@ export const play = Effect.fn("SimulatedBinance.play")(function* (
         trades[symbol] = { sent: (trades[symbol]?.sent ?? 0) + 1, lastTradeId: tradeId }
       }
       venue.publishKlines(event.timeMs, recording.streams)
+      if (event.timeMs - tickersAt >= TICKERS_EVERY_MS) {
+        venue.publishTickers(event.timeMs, recording.streams)
+        tickersAt = event.timeMs
+      }
       yield* digested
     }),
   )

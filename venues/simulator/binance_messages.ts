@@ -4,7 +4,7 @@
  * One function per shape, from records to plain objects, nothing decided here.
  * Numbers leave as text with eight decimals; ids and times as JSON integers.
  */
-import { type Atoms, formatAtoms } from "./decimals.ts"
+import { type Atoms, formatAtoms, ONE } from "./decimals.ts"
 import type { Report } from "./exchange.ts"
 import { FEE_BPS } from "./exchange.ts"
 import { type Interval, INTERVALS_MS, type Kline } from "./klines.ts"
@@ -12,7 +12,7 @@ import type { BalanceRecord, FillRecord, OrderRecord } from "./ledger.ts"
 import { type Listing, PRICE_BAND_MILLI } from "./listing.ts"
 import { type Limits, rateLimitsBody } from "./rate_limits.ts"
 import type { Level } from "./shown_book.ts"
-import type { Quote, TapeTrade } from "./tape.ts"
+import type { Quote, Tape, TapeTrade } from "./tape.ts"
 
 const NOTHING = formatAtoms(0n)
 const FEE_RATE = formatAtoms(FEE_BPS * 10_000n)
@@ -42,6 +42,118 @@ export function bookTickerFrame(symbol: string, quote: Quote) {
     a: formatAtoms(quote.ask.price),
     A: formatAtoms(quote.ask.size),
   }
+}
+
+/** Every trade is an aggregate of its own here. */
+export function aggTradeFrame(symbol: string, trade: TapeTrade, now: number) {
+  return { e: "aggTrade", E: now, s: symbol, ...aggTradeBody(trade) }
+}
+
+export function aggTradeBody(trade: TapeTrade) {
+  return {
+    a: trade.tradeId,
+    p: formatAtoms(trade.price),
+    q: formatAtoms(trade.size),
+    f: trade.tradeId,
+    l: trade.tradeId,
+    T: trade.time,
+    m: trade.buyerIsMaker,
+    M: true,
+  }
+}
+
+export function depthBody(depth: {
+  readonly lastUpdateId: number
+  readonly bids: ReadonlyArray<Level>
+  readonly asks: ReadonlyArray<Level>
+}) {
+  return {
+    lastUpdateId: depth.lastUpdateId,
+    bids: depth.bids.map(levelBody),
+    asks: depth.asks.map(levelBody),
+  }
+}
+
+export function miniTickerFrame(symbol: string, tape: Tape, now: number) {
+  const day = tape.day(now)
+  return {
+    e: "24hrMiniTicker",
+    E: now,
+    s: symbol,
+    c: formatAtoms(day.close),
+    o: formatAtoms(day.open),
+    h: formatAtoms(day.high),
+    l: formatAtoms(day.low),
+    v: formatAtoms(day.volume),
+    q: formatAtoms(day.quoteVolume),
+  }
+}
+
+export function tickerFrame(symbol: string, tape: Tape, now: number) {
+  const body = tickerBody(symbol, tape, now)
+  return {
+    e: "24hrTicker",
+    E: now,
+    s: symbol,
+    p: body.priceChange,
+    P: body.priceChangePercent,
+    w: body.weightedAvgPrice,
+    x: body.prevClosePrice,
+    c: body.lastPrice,
+    Q: body.lastQty,
+    b: body.bidPrice,
+    B: body.bidQty,
+    a: body.askPrice,
+    A: body.askQty,
+    o: body.openPrice,
+    h: body.highPrice,
+    l: body.lowPrice,
+    v: body.volume,
+    q: body.quoteVolume,
+    O: body.openTime,
+    C: body.closeTime,
+    F: body.firstId,
+    L: body.lastId,
+    n: body.count,
+  }
+}
+
+/** The last 24 hours. */
+export function tickerBody(symbol: string, tape: Tape, now: number) {
+  const day = tape.day(now)
+  const change = day.close - day.open
+  const { bidPrice, bidQty, askPrice, askQty } = bookTickerBody(symbol, tape.quote)
+  return {
+    symbol,
+    priceChange: formatAtoms(change),
+    priceChangePercent: thousandths(day.open === 0n ? 0n : change * 100_000n / day.open),
+    weightedAvgPrice: formatAtoms(
+      day.volume === 0n ? day.close : day.quoteVolume * ONE / day.volume,
+    ),
+    prevClosePrice: formatAtoms(day.open),
+    lastPrice: formatAtoms(day.close),
+    lastQty: formatAtoms(tape.lastTrade?.size ?? 0n),
+    bidPrice,
+    bidQty,
+    askPrice,
+    askQty,
+    openPrice: formatAtoms(day.open),
+    highPrice: formatAtoms(day.high),
+    lowPrice: formatAtoms(day.low),
+    volume: formatAtoms(day.volume),
+    quoteVolume: formatAtoms(day.quoteVolume),
+    openTime: day.openTime,
+    closeTime: now,
+    firstId: day.firstTradeId,
+    lastId: day.lastTradeId,
+    count: day.trades,
+  }
+}
+
+/** Three decimals, as percentages have. */
+function thousandths(value: bigint): string {
+  const digits = (value < 0n ? -value : value).toString().padStart(4, "0")
+  return `${value < 0n ? "-" : ""}${digits.slice(0, -3)}.${digits.slice(-3)}`
 }
 
 export function depthFrame(
@@ -361,6 +473,23 @@ export function accountBody(balances: ReadonlyArray<BalanceRecord>, updateTime: 
     })),
     permissions: ["SPOT"],
     uid: 1,
+  }
+}
+
+export function commissionBody(symbol: string) {
+  const rates = { maker: FEE_RATE, taker: FEE_RATE, buyer: NOTHING, seller: NOTHING }
+  const none = { maker: NOTHING, taker: NOTHING, buyer: NOTHING, seller: NOTHING }
+  return {
+    symbol,
+    standardCommission: rates,
+    specialCommission: none,
+    taxCommission: none,
+    discount: {
+      enabledForAccount: false,
+      enabledForSymbol: false,
+      discountAsset: "BNB",
+      discount: NOTHING,
+    },
   }
 }
 

@@ -9,7 +9,8 @@ import { ApiError, missing, type Params } from "./binance_params.ts"
 import * as message from "./binance_messages.ts"
 import type { BinanceVenue } from "./binance_venue.ts"
 import type { Change, OrderRequest, Refusal } from "./exchange.ts"
-import { isInterval } from "./klines.ts"
+import { formatAtoms, ONE } from "./decimals.ts"
+import { isInterval, sum } from "./klines.ts"
 import type { OrderRecord } from "./ledger.ts"
 import type { Listing } from "./listing.ts"
 import { brokenRule } from "./order_rules.ts"
@@ -59,6 +60,7 @@ const ORDER_PARAMS = [
   "selfTradePreventionMode",
 ]
 const PAGE_MAX = 1_000
+const AVERAGE_MINUTES = 5
 
 export const OPERATIONS = {
   ping: { security: "none", weight: () => 1, params: [], run: () => ({ body: {} }) },
@@ -91,14 +93,7 @@ export const OPERATIONS = {
     run: ({ venue }, params) => {
       const { symbol } = listed(venue, params)
       const limit = params.integer("limit", { min: 1, max: 5_000 }) ?? 100
-      const { lastUpdateId, bids, asks } = venue.depth(symbol, limit)
-      return {
-        body: {
-          lastUpdateId,
-          bids: bids.map(message.levelBody),
-          asks: asks.map(message.levelBody),
-        },
-      }
+      return { body: message.depthBody(venue.depth(symbol, limit)) }
     },
   },
   trades: {
@@ -120,6 +115,44 @@ export const OPERATIONS = {
       const limit = pageSize(params)
       const trades = fromId === undefined ? tape.recent(limit) : tape.from(fromId, limit)
       return { body: trades.map(message.publicTradeBody) }
+    },
+  },
+  aggTrades: {
+    security: "none",
+    weight: () => 4,
+    params: ["symbol", "fromId", "startTime", "endTime", "limit"],
+    run: ({ venue }, params) => {
+      const tape = venue.tape(listed(venue, params).symbol)
+      const fromId = params.integer("fromId")
+      const within = timeRange(params)
+      const trades = tape.from(fromId ?? 0, Infinity).filter((trade) => within(trade.time))
+      return { body: page(trades, params, fromId !== undefined).map(message.aggTradeBody) }
+    },
+  },
+  avgPrice: {
+    security: "none",
+    weight: () => 2,
+    params: ["symbol"],
+    run: ({ venue, now }, params) => {
+      const { symbol } = listed(venue, params)
+      const recent = sum(
+        venue.tape(symbol).klines.range("1m", now, { limit: AVERAGE_MINUTES }),
+        now,
+      )
+      const price = recent.volume === 0n ? recent.close : recent.quoteVolume * ONE / recent.volume
+      return { body: { mins: AVERAGE_MINUTES, price: formatAtoms(price), closeTime: now } }
+    },
+  },
+  ticker24hr: {
+    security: "none",
+    weight: (params) => params.has("symbol") ? 2 : 80,
+    params: ["symbol", "symbols", "type", "symbolStatus"],
+    run: ({ venue, now }, params) => {
+      const { listings, isOne } = asked(venue, params)
+      return one(
+        isOne,
+        listings.map(({ symbol }) => message.tickerBody(symbol, venue.tape(symbol), now)),
+      )
     },
   },
   klines: {
@@ -303,6 +336,12 @@ export const OPERATIONS = {
       return { body: page(fills, params, fromId !== undefined).map(message.myTradeBody) }
     },
   },
+  commission: {
+    security: "signed",
+    weight: () => 20,
+    params: ["symbol"],
+    run: ({ venue }, params) => ({ body: message.commissionBody(listed(venue, params).symbol) }),
+  },
   orderUsage: {
     security: "signed",
     weight: () => 40,
@@ -319,6 +358,10 @@ export const REST_ROUTES: ReadonlyMap<string, Operation> = new Map<string, Opera
   ["GET /api/v3/depth", OPERATIONS.depth],
   ["GET /api/v3/trades", OPERATIONS.trades],
   ["GET /api/v3/historicalTrades", OPERATIONS.historicalTrades],
+  ["GET /api/v3/aggTrades", OPERATIONS.aggTrades],
+  ["GET /api/v3/avgPrice", OPERATIONS.avgPrice],
+  ["GET /api/v3/ticker/24hr", OPERATIONS.ticker24hr],
+  ["GET /api/v3/account/commission", OPERATIONS.commission],
   ["GET /api/v3/klines", OPERATIONS.klines],
   ["GET /api/v3/uiKlines", OPERATIONS.klines],
   ["GET /api/v3/ticker/price", OPERATIONS.tickerPrice],
@@ -344,6 +387,10 @@ export const WS_METHODS: ReadonlyMap<string, Operation> = new Map<string, Operat
   ["depth", OPERATIONS.depth],
   ["trades.recent", OPERATIONS.trades],
   ["trades.historical", OPERATIONS.historicalTrades],
+  ["trades.aggregate", OPERATIONS.aggTrades],
+  ["avgPrice", OPERATIONS.avgPrice],
+  ["ticker.24hr", OPERATIONS.ticker24hr],
+  ["account.commission", OPERATIONS.commission],
   ["klines", OPERATIONS.klines],
   ["uiKlines", OPERATIONS.klines],
   ["ticker.price", OPERATIONS.tickerPrice],

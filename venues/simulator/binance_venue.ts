@@ -27,7 +27,8 @@ import { Tape } from "./tape.ts"
 
 /** Where frames for the public streams go. */
 export interface Publisher {
-  readonly publish: (stream: string, data: object) => void
+  /** `data` is made only when somebody listens. */
+  readonly publish: (stream: string, data: () => object) => void
   readonly republish: (frame: RawFrame) => void
   /** Streams that somebody listens to. */
   readonly listened: () => Iterable<string>
@@ -35,6 +36,8 @@ export interface Publisher {
 
 /** The venue pushes a kline at most this often, unless it closes. */
 const KLINE_PUSH_MS = { "1s": 1_000, others: 2_000 } as const
+
+const PARTIAL_DEPTHS = [5, 10, 20] as const
 
 interface Market {
   listing: Listing
@@ -215,7 +218,27 @@ export class BinanceVenue {
       }
       const name = symbol.toLowerCase()
       for (const stream of [`${name}@depth@100ms`, `${name}@depth`]) {
-        this.#publisher.publish(stream, message.depthFrame(symbol, diff, now))
+        this.#publisher.publish(stream, () => message.depthFrame(symbol, diff, now))
+      }
+      for (const levels of PARTIAL_DEPTHS) {
+        const partial = () => message.depthBody(this.depth(symbol, levels))
+        this.#publisher.publish(`${name}@depth${levels}`, partial)
+        this.#publisher.publish(`${name}@depth${levels}@100ms`, partial)
+      }
+    }
+  }
+
+  /** The rolling day of every symbol, about once a second; not of the streams in `except`. */
+  publishTickers(now: number, except: ReadonlySet<string> = new Set()) {
+    for (const [symbol, { tape }] of this.#markets) {
+      for (
+        const [kind, make] of [
+          ["miniTicker", message.miniTickerFrame],
+          ["ticker", message.tickerFrame],
+        ] as const
+      ) {
+        const stream = `${symbol.toLowerCase()}@${kind}`
+        if (!except.has(stream)) this.#publisher.publish(stream, () => make(symbol, tape, now))
       }
     }
   }
@@ -244,7 +267,10 @@ export class BinanceVenue {
     if (pushed !== undefined && last.openTime > pushed.openTime) {
       const closed = klines.range(interval, now, { startTime: pushed.openTime, limit: 1 })[0]
       if (closed !== undefined) {
-        this.#publisher.publish(stream, message.klineFrame(symbol, interval, closed, true, now))
+        this.#publisher.publish(
+          stream,
+          () => message.klineFrame(symbol, interval, closed, true, now),
+        )
       }
     }
     const every = interval === "1s" ? KLINE_PUSH_MS["1s"] : KLINE_PUSH_MS.others
@@ -252,7 +278,10 @@ export class BinanceVenue {
       now - pushed.at >= every
     if (!isDue) return
     this.#klinesPushed.set(stream, { openTime: last.openTime, at: now })
-    this.#publisher.publish(stream, message.klineFrame(symbol, interval, last, false, now))
+    this.#publisher.publish(
+      stream,
+      () => message.klineFrame(symbol, interval, last, false, now),
+    )
   }
 
   #deepen(change: Extract<MarketChange, { type: "depth" | "snapshot" }>) {
@@ -288,16 +317,16 @@ export class BinanceVenue {
   }
 
   #trade(symbol: string, trade: Parameters<Tape["add"]>[0], now: number) {
+    const name = symbol.toLowerCase()
     this.tape(symbol).add(trade)
-    this.#publisher.publish(`${symbol.toLowerCase()}@trade`, message.tradeFrame(symbol, trade, now))
+    this.#publisher.publish(`${name}@trade`, () => message.tradeFrame(symbol, trade, now))
+    this.#publisher.publish(`${name}@aggTrade`, () => message.aggTradeFrame(symbol, trade, now))
   }
 
   #quote(symbol: string, quote: NonNullable<Tape["quote"]>) {
     this.tape(symbol).quote = quote
-    this.#publisher.publish(
-      `${symbol.toLowerCase()}@bookTicker`,
-      message.bookTickerFrame(symbol, quote),
-    )
+    const stream = `${symbol.toLowerCase()}@bookTicker`
+    this.#publisher.publish(stream, () => message.bookTickerFrame(symbol, quote))
   }
 
   /** `frames` quotes of a symbol at once, each as good as any. */

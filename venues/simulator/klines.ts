@@ -125,6 +125,11 @@ export class Klines {
   }
 }
 
+/** One bar over all of them; an empty one at `now` where there is none. */
+export function sum(bars: ReadonlyArray<Kline>, now: number): Kline {
+  return bars.length === 0 ? flat(now, 0n) : bars.reduce((all, bar) => joined(all, bar))
+}
+
 function append(bars: Array<Kline>, bar: Kline, width: number, max: number) {
   const openTime = bar.openTime - bar.openTime % width
   const last = bars.at(-1)

@@ -28,10 +28,10 @@ export class StreamHub implements Publisher {
     this.#wire = wire
   }
 
-  readonly publish = (stream: string, data: object) => {
+  readonly publish = (stream: string, data: () => object) => {
     const listeners = this.#listeners.get(stream)
     if (listeners === undefined) return
-    const text = JSON.stringify(data)
+    const text = JSON.stringify(data())
     this.#send(stream, listeners, text, `{"stream":"${stream}","data":${text}}`)
   }
 

@@ -3,7 +3,7 @@
  * A bounded memory; older trades are forgotten.
  */
 import type { Atoms } from "./decimals.ts"
-import { Klines } from "./klines.ts"
+import { type Kline, Klines, sum } from "./klines.ts"
 import type { Level } from "./shown_book.ts"
 
 export interface TapeTrade {
@@ -36,6 +36,11 @@ export class Tape {
     this.#trades.push(trade)
     this.klines.add(trade)
     if (this.#trades.length >= TRADES_MAX * 2) this.#trades = this.#trades.slice(-TRADES_MAX)
+  }
+
+  /** The last 24 hours as one bar, which begins with the oldest minute in them. */
+  day(now: number): Kline {
+    return sum(this.klines.range("1m", now, { limit: 24 * 60 }), now)
   }
 
   /** The last `limit` trades, oldest first. */

@@ -347,3 +347,36 @@ venueTest(
     assert.equal(Number(order.headers.get("x-mbx-used-weight-1m")), used + 1)
   },
 )
+
+venueTest(
+  "the rolling day, the average price and aggregate trades agree with klines and trades",
+  async (venue) => {
+    const client = restClient(venue)
+    await answer(client.postPrivate("api/v3/order", market("BUY", "0.01")))
+    const day = await answer(client.get("api/v3/ticker/24hr", { symbol: "BTCUSDT" }))
+    const klines = await answer(
+      client.get("api/v3/klines", { symbol: "BTCUSDT", interval: "1m", limit: 1000 }),
+    )
+    assert.ok(
+      klines.every((kline: ReadonlyArray<string>) => atoms(kline[2] ?? "") <= atoms(day.highPrice)),
+    )
+    assert.equal(atoms(day.priceChange), atoms(day.lastPrice) - atoms(day.openPrice))
+    const percent = 100 * Number(day.priceChange) / Number(day.openPrice)
+    assert.ok(Math.abs(Number(day.priceChangePercent) - percent) < 0.002)
+    assert.equal((await answer(client.get("api/v3/ticker/24hr"))).length, 4)
+    const { mins, price } = await answer(client.get("api/v3/avgPrice", { symbol: "BTCUSDT" }))
+    assert.equal(mins, 5)
+    assert.ok(Math.abs(Number(price) / Number(day.lastPrice) - 1) < 0.05)
+    const [aggregate] = await answer(
+      client.get("api/v3/aggTrades", { symbol: "BTCUSDT", limit: 1 }),
+    )
+    const [trade] = await answer(
+      client.get("api/v3/historicalTrades", { symbol: "BTCUSDT", fromId: aggregate.f, limit: 1 }),
+    )
+    assert.deepEqual([aggregate.p, aggregate.q, aggregate.T], [trade.price, trade.qty, trade.time])
+    const commission = await answer(
+      client.getPrivate("api/v3/account/commission", { symbol: "BTCUSDT" }),
+    )
+    assert.equal(commission.standardCommission.taker, "0.00100000")
+  },
+)

@@ -155,6 +155,23 @@ venueTest("who sends more than five messages in a second is closed with 1008", a
   assert.equal(await ear.closed, 1008)
 })
 
+venueTest("aggregate trades, tickers and partial depth are streams too", async (venue) => {
+  const names = ["aggTrade", "miniTicker", "ticker", "depth5@100ms", "depth20"]
+    .map((one) => `btcusdt@${one}`)
+  const ear = await new Ear(`${venue.endpoints.ws}/stream?streams=${names.join("/")}`).opened()
+  const [aggregate, mini, ticker, five, twenty] = await Promise.all(
+    names.map((name) => ear.hears((frame) => frame.stream === name)),
+  )
+  assert.deepEqual(
+    [aggregate.data.e, mini.data.e, ticker.data.e],
+    ["aggTrade", "24hrMiniTicker", "24hrTicker"],
+  )
+  assert.equal(aggregate.data.f, aggregate.data.l)
+  assert.ok(atoms(ticker.data.h) >= atoms(ticker.data.l))
+  assert.deepEqual([five.data.bids.length, twenty.data.asks.length], [5, 10])
+  await ear.close()
+})
+
 venueTest(
   "trade ids have no gap, and what was missed can be fetched from any id",
   async (venue) => {
