@@ -94,6 +94,11 @@ class Question<A> implements ReplyTo<A>, PendingReply {
     this.forget()
   })
 
+  /** In the fingerprint of a message it counts as what it is, not with all it leads to. */
+  toJSON() {
+    return "reply"
+  }
+
   private fails(reason: AskError["reason"], cause?: unknown) {
     this.close(
       Effect.fail(

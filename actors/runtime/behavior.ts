@@ -140,6 +140,11 @@ export interface BehaviorOptions<S, M> {
   readonly significant?: boolean
   /** Waits before restarts. Default: none after a crash, up to 100 ms and doubling after a failed start. */
   readonly backoff?: BackoffPolicy
+  /**
+   * Whether a message that waited through a restart is still worth handling; others are dropped and
+   * counted. Default: all are. `nowMs` is the Clock's, epoch milliseconds.
+   */
+  readonly keepOverRestart?: (message: M, nowMs: number) => boolean
   /** The first state, and whatever has to be acquired; a failure here is a failed start. */
   readonly init: (actor: ActorContext<M>) => S | Effect.Effect<S, unknown, Scope.Scope>
   readonly receive: Receive<S, M>
@@ -155,6 +160,7 @@ export interface ErasedBehavior {
   readonly shutdownMs: number | "brutal_kill"
   readonly significant: boolean
   readonly backoff: BackoffPolicy | undefined
+  readonly keepOverRestart: ((message: unknown, nowMs: number) => boolean) | undefined
   readonly init: (actor: ActorContext<unknown>) => unknown
   readonly receive: ErasedReceive
   readonly terminate: ((state: unknown, reason: ExitReason) => unknown) | undefined
@@ -194,6 +200,7 @@ export function behavior<S, M>(options: BehaviorOptions<S, M>): Behavior<M> {
       shutdownMs: options.shutdownMs ?? 5_000,
       significant: options.significant ?? false,
       backoff: options.backoff,
+      keepOverRestart: erased.keepOverRestart,
       init: erased.init,
       receive: erased.receive,
       terminate: erased.terminate,

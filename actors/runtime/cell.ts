@@ -10,7 +10,7 @@
  *
  * A cell supervises nothing: what crashes is handed to its incarnation.
  */
-import { Cause, Effect, type Exit } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import { Become, type ErasedReceive, type ExitReason, type Mailbox, Stop } from "./behavior.ts"
 import type { Dispatcher, Runnable } from "./dispatcher.ts"
 import type { Incarnation } from "./incarnation.ts"
@@ -215,7 +215,16 @@ export class Cell extends Ref implements Runnable {
     if (this.status === DEAD) return this.refuseDead(message)
     if (this.runtime.zombies.size > 0 && this.isFenced(message)) return false
     const mailbox = this.mailbox
-    if (mailbox.overflow === "conflate") return this.sendConflating(message, mailbox.key(message))
+    if (mailbox.overflow === "conflate") {
+      try {
+        return this.sendConflating(message, mailbox.key(message))
+      } catch (error) {
+        // The receiver's own fault, and not to be the sender's crash.
+        this.rejected++
+        this.life?.crash(error)
+        return false
+      }
+    }
     if (this.senders !== undefined) {
       this.rejected++
       return false
@@ -350,6 +359,7 @@ export class Cell extends Ref implements Runnable {
     const life = this.life!
     this.status = BUSY
     this.handling = message
+    if (Exit.isExit(effect)) return this.performed(life, effect)
     const fiber = this.runtime.runFork(effect)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) return this.performed(life, exit)
@@ -445,6 +455,24 @@ export class Cell extends Ref implements Runnable {
     this.receive = receive
     this.status = READY
     this.rest()
+  }
+
+  /** Drops the queued messages that `keep` refuses, before they are handled. */
+  sift(keep: (message: unknown) => boolean) {
+    const queued = Array.from(
+      { length: this.depth },
+      (_, place) => this.ring[(this.head + place) & this.mask],
+    )
+    // All are judged before one is dropped: `keep` may throw.
+    const verdicts = queued.map(keep)
+    if (verdicts.every((kept) => kept)) return
+    while (this.tail !== this.head) this.shift()
+    this.head = this.tail = 0
+    this.places?.clear()
+    queued.forEach((message, index) => {
+      if (verdicts[index]) this.append(message)
+      else this.drop(message)
+    })
   }
 
   /** Keeps messages for the next incarnation; those set aside come first again. */

@@ -67,7 +67,17 @@ export class Incarnation implements ActorContext<unknown> {
   /** `init` has succeeded with `value`: the mailbox opens. */
   begin(value: unknown) {
     this.initialised = true
-    this.parent.cell.begin(this, value, this.parent.behavior.receive)
+    const { cell, behavior, runtime } = this.parent
+    const { keepOverRestart } = behavior
+    if (this.incarnation > 0 && keepOverRestart !== undefined) {
+      const now = runtime.now()
+      try {
+        cell.sift((message) => keepOverRestart(message, now))
+      } catch (error) {
+        this.failedEarly ??= Cause.die(error)
+      }
+    }
+    cell.begin(this, value, behavior.receive)
     if (this.failedEarly !== undefined) this.end({ kind: "crashed", cause: this.failedEarly })
   }
 

@@ -499,3 +499,60 @@ testActors(
       assert.equal(system.tree().children[0]?.mailboxDepth, 0)
     }),
 )
+
+testVirtual(
+  "what has gone stale while its actor restarted is dropped and counted",
+  (world) =>
+    Effect.gen(function* () {
+      const heard: Array<number> = []
+      const system = yield* boot(world, [behavior<void, Tick>({
+        name: ticks.id,
+        mailbox: { capacity: 100, overflow: "reject" },
+        restart: "permanent",
+        keepOverRestart: ({ price }, nowMs) => nowMs - price <= 50,
+        init: ({ incarnation }) => incarnation === 0 ? Effect.void : Effect.sleep(100),
+        receive: (_, { key, price }) => {
+          if (key === "crash") throw new Error("boom")
+          heard.push(price)
+        },
+      })])
+      const now = Effect.clockWith((clock) => clock.currentTimeMillis)
+      const send = (key: string) =>
+        Effect.map(now, (price) => system.ref(ticks).send({ key, price }))
+      yield* send("crash")
+      yield* send("stale")
+      yield* Effect.sleep(80)
+      const price = yield* now
+      yield* send("fresh")
+      yield* Effect.sleep(100)
+      assert.deepEqual(heard, [price])
+      const { dropped, restarts } = system.tree().children[0]!
+      assert.deepEqual({ dropped, restarts }, { dropped: 1, restarts: 1 })
+    }),
+)
+
+testActors(
+  "a key that cannot be told crashes its actor, not the sender",
+  (world) =>
+    Effect.gen(function* () {
+      const system = yield* boot(world, [behavior<void, Tick>({
+        name: ticks.id,
+        mailbox: {
+          capacity: 10,
+          overflow: "conflate",
+          key: ({ key }) => {
+            if (key === undefined) throw new Error("no key")
+            return key
+          },
+        },
+        restart: "permanent",
+        init: () => {},
+        receive: () => {},
+      })])
+      yield* settled(system)
+      assert.equal(system.ref(ticks).send({ key: undefined, price: 1 }), false)
+      yield* settled(system)
+      assert.equal(system.tree().children[0]?.lastCause, "Error: no key")
+      assert.equal(system.ref(ticks).send({ key: "a", price: 1 }), true)
+    }),
+)
