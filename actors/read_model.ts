@@ -18,7 +18,7 @@ import {
   toNumber,
   zero,
 } from "../domain/decimal.ts"
-import { type Equity, type Mark, markPrice } from "../domain/equity.ts"
+import { type Equity, equityOf, type Mark, markPrice } from "../domain/equity.ts"
 import { encodeEvent, type JournalRecord } from "../domain/event.ts"
 import {
   type Instrument,
@@ -121,6 +121,10 @@ export class ReadModel {
       for (const { time, total } of curve.points) {
         addPoint(this.pnl, time, toNumber(subtract(total, start)), this.options.limits.points)
       }
+    }
+    // Until the first valuation: an equity of nothing would be a lie.
+    for (const venue of books.accounts.keys()) {
+      this.equities.set(venue, equityOf(books, venue, this.marks))
     }
     this.changed()
   }

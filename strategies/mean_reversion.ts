@@ -21,8 +21,11 @@ import {
   windowNext,
 } from "./indicators.ts"
 
+/** One page of history still warms it up. */
+const PERIOD_MAX = 500
+
 export const MeanReversionParams = Schema.Struct({
-  period: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 500 })).pipe(
+  period: Schema.Int.check(Schema.isGreaterThanOrEqualTo(2)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(20)),
     Schema.annotateKey({ description: "closes in the average" }),
   ),
@@ -35,7 +38,11 @@ export const MeanReversionParams = Schema.Struct({
     Schema.withDecodingDefaultKey(Effect.succeed(2)),
     Schema.annotateKey({ description: "width of the band in standard deviations" }),
   ),
-})
+}).check(
+  Schema.makeFilter(({ period }) =>
+    period <= PERIOD_MAX || { path: ["period"], issue: `must be at most ${PERIOD_MAX}` }
+  ),
+)
 export type MeanReversionParams = typeof MeanReversionParams.Type
 
 interface State {

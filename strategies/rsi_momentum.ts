@@ -11,10 +11,13 @@ import type { Signal } from "../domain/signal.ts"
 import type { Strategy } from "../domain/strategy.ts"
 import { onGrid, type Rsi, rsi, rsiNext } from "./indicators.ts"
 
+/** One page of history still warms it up. */
+const PERIOD_MAX = 190
+
 const Level = Schema.Finite.check(Schema.isBetween({ minimum: 1, maximum: 99 }))
 
 export const RsiMomentumParams = Schema.Struct({
-  period: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 500 })).pipe(
+  period: Schema.Int.check(Schema.isGreaterThanOrEqualTo(2)).pipe(
     Schema.withDecodingDefaultKey(Effect.succeed(14)),
     Schema.annotateKey({ description: "price changes in the average" }),
   ),
@@ -29,6 +32,9 @@ export const RsiMomentumParams = Schema.Struct({
 }).check(
   Schema.makeFilter(({ oversold, overbought }) =>
     oversold < overbought || { path: ["oversold"], issue: "must be below overbought" }
+  ),
+  Schema.makeFilter(({ period }) =>
+    period <= PERIOD_MAX || { path: ["period"], issue: `must be at most ${PERIOD_MAX}` }
   ),
 )
 export type RsiMomentumParams = typeof RsiMomentumParams.Type

@@ -1,0 +1,177 @@
+/**
+ * kill -9 while trading.
+ *
+ * The venue is a process of its own and goes on: what it fills while Keel is dead must be in the
+ * books after the restart, and nothing twice.
+ */
+import assert from "node:assert/strict"
+import type { Books } from "../../domain/books.ts"
+import { formatDecimal, toNumber } from "../../domain/decimal.ts"
+import type { Overview } from "../../domain/overview.ts"
+import { foldedJournal, stateOf, type VenueAddress, venueBalances } from "./api.ts"
+import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
+
+const KILLS = 10
+const OPENING_USDT = 100_000
+
+/** What the state says of money, as the fold says it. */
+function assertIsFold(state: Overview, books: Books) {
+  const orders = new Map(state.orders.map((order) => [order.clientOrderId, order]))
+  for (const order of books.orders.values()) {
+    const shown = orders.get(order.clientOrderId)
+    assert.ok(shown, `${order.clientOrderId} is shown`)
+    assert.equal(shown.status, order.status, order.clientOrderId)
+    assert.equal(shown.filledQuantity, formatDecimal(order.filledQuantity))
+    assert.equal(shown.venueOrderId, order.venueOrderId ?? null)
+  }
+  assert.equal(state.orders.length, books.orders.size)
+  assert.deepEqual(
+    state.fills.map(({ executionId }) => executionId).toReversed(),
+    books.fills.slice(-state.fills.length).map(({ executionId }) => executionId),
+  )
+  for (const shown of state.positions) {
+    const position = books.positions.get(shown.instrument)
+    assert.ok(position, shown.instrument)
+    assert.equal(shown.quantity, formatDecimal(position.quantity))
+    assert.equal(shown.realisedPnl, formatDecimal(position.realisedPnl))
+  }
+  assert.equal(state.tradingState, books.tradingState)
+  assert.deepEqual(
+    state.strategies.map(({ id }) => id).toSorted(),
+    [...books.assignments.keys()].toSorted(),
+  )
+}
+
+/** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
+function assertIsVenues(books: Books, venue: ReadonlyMap<string, number>) {
+  for (const position of books.positions.values()) {
+    const base = position.instrument.split("/")[0] ?? ""
+    const held = venue.get(base) ?? 0
+    const ours = toNumber(position.quantity)
+    assert.ok(Math.abs(held - ours) < 1e-9, `${base}: the venue has ${held}, we ${ours}`)
+  }
+  const account = books.accounts.get("binance")
+  const moved = account?.moved.get("USDT")
+  const cash = OPENING_USDT + (moved === undefined ? 0 : toNumber(moved))
+  assert.ok(Math.abs((venue.get("USDT") ?? 0) - cash) < 1e-6, `USDT: ${venue.get("USDT")}, ${cash}`)
+}
+
+function isQuiet(books: Books): boolean {
+  return [...books.orders.values()].every(({ status }) =>
+    ["filled", "canceled", "expired", "rejected"].includes(status)
+  )
+}
+
+Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's fold, and the venue's`, async () => {
+  await using folder = await temporaryFolder()
+  await using venue = new Process("venue", ["--port", "0", "--seed", "7"])
+  const [line] = await venue.printed(/^\{.*\}$/m)
+  const address: VenueAddress = JSON.parse(line).binance
+  const config = `${folder.path}/keel.json`
+  const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
+  Deno.writeTextFileSync(
+    config,
+    JSON.stringify({
+      mode: "paper",
+      venues: {
+        binance: { restUrl: address.rest, streamUrl: address.ws, wsApiUrl: address.wsApi },
+      },
+      // Nervous on purpose: something is nearly always under way when the process dies.
+      strategies: pairs.map((pair) => ({
+        strategy: "mean_reversion",
+        instrument: `${pair}.BINANCE`,
+        interval: "1s",
+        params: { period: 4, deviations: 0.5 },
+        notional: "500",
+      })),
+      risk: { maxOrdersPerMinute: 600 },
+    }),
+  )
+  const args = ["--data", `${folder.path}/data`, "--config", config]
+  const env = { BINANCE_API_KEY: address.key, BINANCE_API_SECRET: address.secret }
+  const ordersSeen: Array<number> = []
+  for (let kill = 0; kill <= KILLS; kill++) {
+    const { keel, url } = await startKeel(args, env)
+    await using _ = keel
+    // Reconciled, and nothing in flight: the moment at which both sides can be compared.
+    const state = await eventually(
+      async () => {
+        const state = await stateOf(url)
+        const books = await foldedJournal(url, state.seq)
+        const balances = await venueBalances(address)
+        return { state, books, balances, after: await stateOf(url) }
+      },
+      ({ state, books, after }) =>
+        state.accounts[0]?.status === "ready" && isQuiet(books) &&
+        after.orders.length === state.orders.length,
+      30_000,
+      50,
+    )
+    assertIsFold(state.state, state.books)
+    assertIsVenues(state.books, state.balances)
+    const ids = [...state.books.orders.keys()]
+    assert.equal(new Set(ids).size, ids.length)
+    ordersSeen.push(ids.length)
+    if (kill === KILLS) break
+    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 3_000))
+    keel.signal("SIGKILL")
+    await keel.status()
+  }
+  assert.ok((ordersSeen.at(-1) ?? 0) >= KILLS, `it did trade: ${ordersSeen}`)
+})
+
+Deno.test("kill -9 and start again: pause, positions, orders and assignments of the simulated account are there", async () => {
+  await using folder = await temporaryFolder()
+  const args = ["--data", folder.path]
+  const first = await startKeel(args)
+  await using _ = first.keel
+  const before = await eventually(
+    () => stateOf(first.url),
+    ({ positions, orders }) =>
+      positions.length > 0 && orders.every(({ status }) => status === "filled"),
+    120_000,
+  )
+  const pause = { commandId: "pause", type: "pause", scope: { kind: "all" } }
+  await fetch(`${first.url}/api/v1/commands`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(pause),
+  }).then((answer) => answer.body?.cancel())
+  await eventually(() => stateOf(first.url), (state) => state.tradingState === "halted", 5_000)
+  const halted = await eventually(
+    () => stateOf(first.url),
+    ({ orders }) => orders.every(({ status }) => status === "filled"),
+    5_000,
+  )
+  first.keel.signal("SIGKILL")
+  await first.keel.status()
+  const second = await startKeel(args)
+  await using __ = second.keel
+  const after = await eventually(
+    () => stateOf(second.url),
+    ({ accounts }) => accounts[0]?.status === "ready",
+    15_000,
+  )
+  assert.equal(after.tradingState, "halted")
+  assert.deepEqual(after.orders, halted.orders)
+  assert.deepEqual(after.fills, halted.fills)
+  assert.deepEqual(
+    after.positions.map(({ instrument, quantity, averagePrice }) => [
+      instrument,
+      quantity,
+      averagePrice,
+    ]),
+    halted.positions.map(({ instrument, quantity, averagePrice }) => [
+      instrument,
+      quantity,
+      averagePrice,
+    ]),
+  )
+  assert.deepEqual(
+    after.strategies.map(({ id }) => id),
+    before.strategies.map(({ id }) => id),
+  )
+  assert.equal(after.equity.realisedPnl, halted.equity.realisedPnl)
+  assert.equal(after.equity.fees, halted.equity.fees)
+  assert.ok(after.seq > halted.seq)
+})
