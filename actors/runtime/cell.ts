@@ -30,6 +30,8 @@ const DEAD = 4
 
 /** A ring larger than this is given back when it is empty: a burst must not keep its memory. */
 const RING_KEPT = 65_536
+/** Signals that have been read are let go when there are so many: one by one, each would move all others. */
+const SIGNALS_KEPT = 1_024
 /** Positions are counted from zero again before they leave V8's small integers. */
 const POSITION_MAX = 2 ** 30
 
@@ -94,6 +96,8 @@ export class Cell extends Ref implements Runnable {
   epitaph: string | undefined = undefined
   private handling: unknown = undefined
   private control: Array<Signal> | undefined = undefined
+  /** Those before it have been read. */
+  private controlAt = 0
   private replies: Map<unknown, PendingReply> | undefined = undefined
   private watchers: Set<Watcher> | undefined = undefined
 
@@ -162,10 +166,27 @@ export class Cell extends Ref implements Runnable {
 
   /** Takes back an entry of the control lane that has not been read. */
   retract(signal: Signal) {
-    const index = this.control?.indexOf(signal) ?? -1
+    const index = this.control?.indexOf(signal, this.controlAt) ?? -1
     if (index < 0) return
     this.control!.splice(index, 1)
-    this.urgent = this.control!.length > 0
+    this.urgent = this.controlAt < this.control!.length
+  }
+
+  private nextSignal(): Signal {
+    const signal = this.control![this.controlAt++]!
+    if (this.controlAt === this.control!.length) {
+      this.control = undefined
+      this.controlAt = 0
+      this.urgent = false
+    } else if (this.controlAt === SIGNALS_KEPT) {
+      this.control!.splice(0, SIGNALS_KEPT)
+      this.controlAt = 0
+    }
+    return signal
+  }
+
+  private unreadSignals(): ReadonlyArray<Signal> {
+    return this.control?.slice(this.controlAt) ?? []
   }
 
   /** A message to itself that was promised to arrive: the capacity does not hold for it. */
@@ -295,15 +316,14 @@ export class Cell extends Ref implements Runnable {
     // Only what is there now: who sends to himself must not keep the turn, and what he sends to others
     // would pile up.
     let left = depth < limit ? depth : limit
-    if (this.urgent) left = Math.min(limit, left + this.control!.length)
+    if (this.urgent) left = Math.min(limit, left + this.control!.length - this.controlAt)
     const life = this.life!
     let done = 0
     let message: unknown
     try {
       do {
         if (this.urgent) {
-          const signal = this.control!.shift()!
-          this.urgent = this.control!.length > 0
+          const signal = this.nextSignal()
           if (signal.stop !== undefined) {
             this.processed += done
             life.end(signal.stop)
@@ -495,12 +515,13 @@ export class Cell extends Ref implements Runnable {
     this.status = DEAD
     this.epitaph = epitaph
     for (let i = this.head; i !== this.tail; i++) this.refuseDead(this.ring[i & this.mask])
-    for (const signal of this.control ?? []) {
+    for (const signal of this.unreadSignals()) {
       if (signal.stop === undefined) this.refuseDead(signal.message)
     }
     const senders = this.senders ?? []
     this.senders = undefined
     this.control = undefined
+    this.controlAt = 0
     this.urgent = false
     this.ring = []
     this.mask = -1
@@ -524,7 +545,7 @@ export class Cell extends Ref implements Runnable {
     if (replies === undefined || replies.size === 0) return
     const queued = new Set<unknown>()
     for (let i = this.head; i !== this.tail; i++) queued.add(this.ring[i & this.mask])
-    for (const signal of this.control ?? []) queued.add(signal.message)
+    for (const signal of this.unreadSignals()) queued.add(signal.message)
     for (const [message, reply] of [...replies]) {
       if (queued.has(message)) continue
       replies.delete(message)

@@ -21,6 +21,7 @@ export {
   type Stop,
   stop,
 } from "./behavior.ts"
+export { StartError, type Status, type TreeNode } from "./child.ts"
 export {
   type Dispatcher,
   type DispatcherOptions,
@@ -40,12 +41,9 @@ export {
   type ChildSpec,
   ManagementError,
   RestartIntensityExceeded,
-  StartError,
-  type Status,
   supervisor,
   type SupervisorOptions,
   type SupervisorSpec,
-  type TreeNode,
 } from "./supervisor.ts"
 export {
   type ActorSystem,

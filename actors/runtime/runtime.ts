@@ -4,16 +4,7 @@
  * Everything ambient enters here, once, from the context in which the system was
  * started; below, nothing reads a clock of its own.
  */
-import {
-  Cause,
-  Clock,
-  Context,
-  type Effect,
-  Effect as Effects,
-  type Fiber,
-  Fiber as Fibers,
-  Random,
-} from "effect"
+import { Cause, Clock, Context, Effect, Fiber, Random } from "effect"
 import type { Dispatcher } from "./dispatcher.ts"
 import { Registry } from "./registry.ts"
 import {
@@ -45,9 +36,9 @@ export class Runtime {
     this.#random = Context.get(context, Random.Random)
     this.timers = new Timers(this.clock, context)
     this.registry = new Registry(this)
-    this.runFork = Effects.runForkWith(context)
+    this.runFork = Effect.runForkWith(context)
     const failed = (error: unknown) => {
-      this.runFork(Effects.logError("a listener of the actor system has thrown", error))
+      this.runFork(Effect.logError("a listener of the actor system has thrown", error))
     }
     this.reports = new Listeners(failed)
     this.deadLetters = new Listeners(failed)
@@ -66,7 +57,7 @@ export class Runtime {
 
   /** The sender is an abandoned incarnation. To be asked only while there are any: it is not free. */
   sentByZombie(): boolean {
-    const fiber = Fibers.getCurrent()
+    const fiber = Fiber.getCurrent()
     return fiber !== undefined && this.zombies.has(fiber)
   }
 

@@ -10,11 +10,11 @@
  * It handles no messages and holds no state but the children's. When it is past
  * its intensity it stops them all and ends; that is its parent's exit to handle.
  */
-import { Cause, Data, Effect, Exit, type Fiber, Scope } from "effect"
-import { type Behavior, checkName, type ErasedBehavior, type ExitReason } from "./behavior.ts"
-import { Cell } from "./cell.ts"
+import { Cause, Data, Effect, type Exit, type Fiber } from "effect"
+import { type Behavior, checkName } from "./behavior.ts"
+import type { Cell } from "./cell.ts"
+import { ActorChild, Child, StartError, type TreeNode } from "./child.ts"
 import type { Runnable } from "./dispatcher.ts"
-import { Incarnation } from "./incarnation.ts"
 import { causeLine, errorLine } from "./report.ts"
 import {
   type AutoShutdown,
@@ -26,7 +26,6 @@ import {
   withinPeriod,
 } from "./restart_policy.ts"
 import type { Runtime } from "./runtime.ts"
-import type { Timer } from "./timers.ts"
 
 export interface SupervisorOptions {
   /** Id among its siblings; without `/`. */
@@ -37,7 +36,10 @@ export interface SupervisorOptions {
   readonly periodMs: number
   /** Default permanent: a transient one that gives up counts as ended in good order, and is gone. */
   readonly restart?: Restart
-  /** Default Infinity: each child has its own limit. */
+  /**
+   * How long all its children together may take to stop, in milliseconds, before those left are
+   * abandoned. Default Infinity: each has its own limit.
+   */
   readonly shutdownMs?: number
   readonly significant?: boolean
   /** Default never. */
@@ -62,48 +64,6 @@ export function supervisor(options: SupervisorOptions): SupervisorSpec {
     names.add(name)
   }
   return { kind: "supervisor", ...options }
-}
-
-export type Status = "starting" | "running" | "restarting" | "stopping" | "stopped" | "failed"
-
-export interface TreeNode {
-  readonly path: string
-  readonly name: string
-  readonly kind: "actor" | "supervisor"
-  readonly strategy?: Strategy
-  readonly restart: Restart
-  readonly status: Status
-  readonly restarts: number
-  readonly mailboxDepth: number
-  readonly mailboxDepthMax: number
-  readonly processed: number
-  /** Accepted and then lost by the mailbox's policy. */
-  readonly dropped: number
-  /** Refused because the mailbox was full. */
-  readonly rejected: number
-  /** Lost because handling them crashed the actor. */
-  readonly failed: number
-  /** Epoch milliseconds of the last start; 0 before the first. */
-  readonly startedAt: number
-  /** Epoch milliseconds of the last pass in which it handled a message; 0 before the first. */
-  readonly lastActiveAt: number
-  readonly lastCause?: string
-  readonly lastCauseAt?: number
-  /** Type and hash of the message that crashed it last. */
-  readonly lastFailed?: string
-  /** While it waits out a backoff: epoch milliseconds of the restart. */
-  readonly restartAt?: number
-  readonly children: ReadonlyArray<TreeNode>
-}
-
-/** A child could not start, and with it everything above it. */
-export class StartError extends Data.TaggedError("StartError")<{
-  readonly path: string
-  readonly cause: Cause.Cause<unknown>
-}> {
-  override get message() {
-    return `${this.path} did not start: ${causeLine(this.cause)}`
-  }
 }
 
 export class ManagementError extends Data.TaggedError("ManagementError")<{
@@ -131,248 +91,6 @@ interface Task {
   readonly dropped: (() => void) | undefined
 }
 
-/** What a supervisor knows of each child, be it an actor or another supervisor. */
-export abstract class Child {
-  status: Status = "stopped"
-  starts = 0
-  /** Epoch milliseconds. */
-  startedAt = 0
-  lastCause: Cause.Cause<unknown> | undefined = undefined
-  lastCauseAt = 0
-  /** Restarts in a row, for the backoff. */
-  attempt = 0
-  /** The last try to start it failed. */
-  startFailed = false
-  /** When the last start succeeded, by the monotonic clock. */
-  startedMs = 0
-  /** A restart of it, and of its group, is to come: after a backoff, or in the inbox. */
-  waiting = false
-  retry: Timer | undefined = undefined
-  restartAt: number | undefined = undefined
-  /** Its exit, while the supervisor has not handled it. */
-  exit: ExitReason | undefined = undefined
-
-  constructor(readonly runtime: Runtime, readonly parent: Supervisor | undefined) {}
-
-  abstract readonly name: string
-  abstract readonly restart: Restart
-  abstract readonly significant: boolean
-  abstract readonly backoff: BackoffPolicy | undefined
-  /** An incarnation is up, or on its way down. */
-  abstract readonly isLive: boolean
-  abstract start(): Effect.Effect<void, StartError>
-  /** Ends the present incarnation, if there is one; what is queued is kept. */
-  abstract stop(): Effect.Effect<void>
-  /** Ends it for good: its references are dead. */
-  abstract kill(epitaph: string): void
-  abstract tree(): TreeNode
-  abstract get isIdle(): boolean
-
-  get restarts(): number {
-    return Math.max(0, this.starts - 1)
-  }
-
-  get path(): string {
-    return this.parent === undefined ? this.name : `${this.parent.path}/${this.name}`
-  }
-
-  /** Whether an end with this reason is followed by a restart. */
-  restartsAfter(reason: ExitReason): boolean {
-    if (this.restart === "permanent") return true
-    return this.restart === "transient" && (reason.kind === "crashed" || reason.kind === "killed")
-  }
-
-  noteCause(cause: Cause.Cause<unknown>) {
-    this.lastCause = cause
-    this.lastCauseAt = this.runtime.now()
-  }
-
-  noteStart() {
-    this.starts++
-    this.startedAt = this.runtime.now()
-    this.startedMs = this.runtime.timers.monotonicMs()
-    this.startFailed = false
-    this.status = "running"
-  }
-
-  cancelRetry() {
-    this.waiting = false
-    this.retry?.cancel()
-    this.retry = undefined
-    this.restartAt = undefined
-  }
-
-  protected facts() {
-    return {
-      path: this.path,
-      name: this.name,
-      restart: this.restart,
-      status: this.status,
-      restarts: this.restarts,
-      startedAt: this.startedAt,
-      ...(this.lastCause && {
-        lastCause: causeLine(this.lastCause),
-        lastCauseAt: this.lastCauseAt,
-      }),
-      ...(this.restartAt !== undefined && { restartAt: this.restartAt }),
-    }
-  }
-}
-
-export class ActorChild extends Child {
-  readonly cell: Cell
-  life: Incarnation | undefined = undefined
-
-  constructor(runtime: Runtime, parent: Supervisor, readonly behavior: ErasedBehavior) {
-    super(runtime, parent)
-    this.cell = new Cell(runtime, behavior.mailbox, this)
-  }
-
-  get name() {
-    return this.behavior.name
-  }
-
-  get restart() {
-    return this.behavior.restart
-  }
-
-  get significant() {
-    return this.behavior.significant
-  }
-
-  get backoff() {
-    return this.behavior.backoff
-  }
-
-  get isLive() {
-    return this.life !== undefined
-  }
-
-  get isIdle() {
-    if (this.status === "running") return !this.cell.isActive
-    return this.status === "stopped" || this.status === "failed"
-  }
-
-  start(): Effect.Effect<void, StartError> {
-    return Effect.suspend(() => {
-      this.status = "starting"
-      // An end that nobody has handled yet is settled by this start.
-      this.exit = undefined
-      this.cell.revive()
-      const { registry } = this.runtime
-      if (!registry.bind(this.name, this.cell)) {
-        const taken = new Error(`the name ${this.name} is taken by ${registry.holder(this.name)}`)
-        return Effect.flatMap(Effect.exit(Effect.die(taken)), (exit) => this.notStarted(exit))
-      }
-      const life = this.life = new Incarnation(this, this.starts)
-      let value: unknown
-      try {
-        value = this.behavior.init(life)
-      } catch (defect) {
-        value = Effect.die(defect)
-      }
-      if (!Effect.isEffect(value)) {
-        this.started(life, value)
-        return Effect.void
-      }
-      const init = Effect.onExit(
-        Scope.provide(value as Effect.Effect<unknown, unknown, Scope.Scope>, life.scope),
-        (exit) => {
-          if (exit._tag === "Success") return Effect.void
-          // Also when it is interrupted, and nothing below comes to run.
-          this.life = undefined
-          return life.undo(exit)
-        },
-      )
-      return Effect.matchCauseEffect(init, {
-        onSuccess: (value) => Effect.sync(() => this.started(life, value)),
-        onFailure: (cause) => this.notStarted(Exit.failCause(cause)),
-      })
-    })
-  }
-
-  private started(life: Incarnation, value: unknown) {
-    this.noteStart()
-    this.runtime.report(life.incarnation === 0 ? "started" : "restarted", this.path, this.restarts)
-    life.begin(value)
-  }
-
-  private notStarted(exit: Exit.Exit<unknown, unknown>): Effect.Effect<never, StartError> {
-    const cause = exit._tag === "Failure" ? exit.cause : Cause.empty
-    this.status = "failed"
-    this.noteCause(cause)
-    this.runtime.report("start_failed", this.path, this.restarts, { cause })
-    return Effect.fail(new StartError({ path: this.path, cause }))
-  }
-
-  stop(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const life = this.life
-      this.exit = undefined
-      this.cancelRetry()
-      if (life === undefined) {
-        this.status = "stopped"
-        return Effect.void
-      }
-      this.status = "stopping"
-      life.expected = true
-      if (this.behavior.shutdownMs === "brutal_kill") life.abandon()
-      else life.end({ kind: "shutdown" })
-      if (this.life !== life) return Effect.void
-      return Effect.callback<void>((resume) => {
-        life.onEnd = () => resume(Effect.void)
-      })
-    })
-  }
-
-  kill(epitaph: string) {
-    this.exit = undefined
-    this.cancelRetry()
-    this.status = "stopped"
-    this.runtime.registry.unbind(this.name, this.cell, epitaph)
-    this.cell.kill(epitaph)
-  }
-
-  /** The incarnation is over, its scope closed or abandoned. */
-  ended(life: Incarnation, reason: ExitReason) {
-    if (this.life !== life) return
-    this.life = undefined
-    if (life.expected) {
-      this.status = "stopped"
-      if (reason.kind !== "killed") this.runtime.report("stopped", this.path, this.restarts)
-      life.onEnd?.()
-      return
-    }
-    this.status = "restarting"
-    this.exit = reason
-    if (reason.kind === "crashed") {
-      this.noteCause(reason.cause)
-      this.runtime.report("crashed", this.path, this.restarts, {
-        cause: reason.cause,
-        message: this.cell.lastFailed,
-      })
-    } else this.runtime.report("exited", this.path, this.restarts)
-    this.parent!.childEnded(this)
-  }
-
-  tree(): TreeNode {
-    const { cell } = this
-    return {
-      ...this.facts(),
-      kind: "actor",
-      mailboxDepth: cell.depth,
-      mailboxDepthMax: Math.max(cell.depthMax, cell.depth),
-      processed: cell.processed,
-      dropped: cell.dropped,
-      rejected: cell.rejected,
-      failed: cell.failed,
-      lastActiveAt: cell.lastActiveAt,
-      ...(cell.lastFailed !== undefined && { lastFailed: cell.lastFailed }),
-      children: [],
-    }
-  }
-}
-
 export class Supervisor extends Child implements Runnable {
   readonly children = new Map<string, Child>()
   private readonly deleted = new Set<string>()
@@ -384,7 +102,7 @@ export class Supervisor extends Child implements Runnable {
 
   constructor(
     runtime: Runtime,
-    parent: Supervisor | undefined,
+    override readonly parent: Supervisor | undefined,
     readonly spec: SupervisorOptions,
     /** The root's: hears that all is over, and may act before the children stop. */
     private readonly root?: {
@@ -539,8 +257,19 @@ export class Supervisor extends Child implements Runnable {
             this.runtime.report("stopped", this.path, this.restarts)
           })),
       )
-      return stopped
+      const { shutdownMs = Infinity } = this.spec
+      if (shutdownMs === Infinity) return stopped
+      return Effect.map(Effect.timeoutOption(stopped, shutdownMs), (inTime) => {
+        if (inTime._tag === "None") this.abandon()
+      })
     })
+  }
+
+  abandon() {
+    if (!this.isLive) return
+    for (const child of [...this.children.values()].reverse()) child.abandon()
+    this.status = "stopped"
+    this.runtime.report("abandoned", this.path, this.restarts)
   }
 
   private interruptTask(): Effect.Effect<void> {
@@ -581,7 +310,7 @@ export class Supervisor extends Child implements Runnable {
       this.noteCause(cause)
       this.runtime.report("escalated", this.path, this.restarts, { cause })
       if (this.root !== undefined) {
-        const exit = yield* Effect.exit(this.root.escalated(cause))
+        const exit = yield* Effect.exit(Effect.uninterruptible(this.root.escalated(cause)))
         if (exit._tag === "Failure") {
           this.runtime.report("cleanup_failed", this.path, this.restarts, { cause: exit.cause })
         }
@@ -696,13 +425,12 @@ export class Supervisor extends Child implements Runnable {
       member.startFailed = true
       member.status = "restarting"
       // Behind what has happened meanwhile; it counts, and waits out a backoff of its own.
-      this.enqueue(
-        Effect.suspend(() =>
-          member.status === "restarting" && this.children.get(member.name) === member
-            ? this.restartChildren(member)
-            : Effect.void
-        ),
-      )
+      member.waiting = true
+      this.enqueue(Effect.suspend(() => {
+        if (!member.waiting) return Effect.void
+        member.waiting = false
+        return this.restartChildren(member)
+      }))
       return
     }
   })

@@ -8,19 +8,11 @@
  */
 import { type Cause, Deferred, Effect, type Scope } from "effect"
 import type { ActorName, ActorRef } from "./behavior.ts"
+import { ActorChild, type Child, type StartError, type TreeNode } from "./child.ts"
 import { type Dispatcher, EventLoopDispatcher } from "./dispatcher.ts"
 import { causeLine, type DeadLetter, type SupervisionReport } from "./report.ts"
 import { Runtime } from "./runtime.ts"
-import {
-  ActorChild,
-  type Child,
-  type ChildSpec,
-  ManagementError,
-  type StartError,
-  Supervisor,
-  type SupervisorSpec,
-  type TreeNode,
-} from "./supervisor.ts"
+import { type ChildSpec, ManagementError, Supervisor, type SupervisorSpec } from "./supervisor.ts"
 
 export interface RootExit {
   /** escalated: past its intensity. shutdown: its significant children ended. closed: the scope closed. */
@@ -73,7 +65,7 @@ export interface ActorSystem {
 export interface StartOptions {
   /** Default: the event loop's, shared by all systems of the isolate. */
   readonly dispatcher?: Dispatcher
-  /** Runs when the root has given up and before its children stop, whatever it takes. */
+  /** Runs when the root has given up and before its children stop, to its end, whatever it takes. */
   readonly onEscalation?: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
   /** Hears all reports, those of the boot too. */
   readonly onReport?: (report: SupervisionReport) => void

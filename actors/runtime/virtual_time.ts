@@ -11,7 +11,7 @@
  * It cannot hold back what comes from outside. A promise of the platform resolves
  * when it likes; `runAsync` gives it the chance.
  */
-import { type Clock, Clock as Clocks, Duration, Effect, Scheduler } from "effect"
+import { Clock, Duration, Effect, Scheduler } from "effect"
 import type { Dispatcher, Runnable } from "./dispatcher.ts"
 
 export interface VirtualTimeOptions {
@@ -80,7 +80,7 @@ export class VirtualTime {
   /** Gives a program this time; its dispatcher goes to the actor system's options. */
   readonly provide = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     effect.pipe(
-      Effect.provideService(Clocks.Clock, this.clock),
+      Effect.provideService(Clock.Clock, this.clock),
       Effect.provideService(Scheduler.Scheduler, this.scheduler),
     )
 

@@ -530,3 +530,86 @@ testActors(
       assert.equal(system.ref(named("executor")).send("x"), false)
     }),
 )
+
+testActors(
+  "a supervisor with a limit of its own abandons who is left when it is over",
+  (world) =>
+    Effect.gen(function* () {
+      const trace: Array<string> = []
+      const slow = (name: string) =>
+        actor({
+          name,
+          shutdownMs: 1_000,
+          terminate: () => Effect.andThen(Effect.sleep(60), Effect.sync(() => trace.push(name))),
+        })
+      const inner = root([
+        actor({ name: "a", terminate: () => void trace.push("a") }),
+        slow("b"),
+        slow("c"),
+      ], {
+        name: "inner",
+        shutdownMs: 90,
+      })
+      const system = yield* boot(world, [inner])
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const before = clock.currentTimeMillisUnsafe()
+      yield* system.stopChild("root/inner")
+      assert.ok(clock.currentTimeMillisUnsafe() - before < 119)
+      // c had its time, b did not, and a's turn never came.
+      assert.deepEqual(trace, ["c"])
+      for (const name of ["a", "b", "c"]) assert.equal(system.ref(named(name)).send("x"), false)
+      yield* Effect.sleep(100)
+      assert.deepEqual(trace, ["c"])
+    }),
+)
+
+testActors(
+  "a group that waits for a child whose start failed starts without it when it is stopped",
+  (world) =>
+    Effect.gen(function* () {
+      let broken = true
+      const system = yield* boot(world, [
+        actor({ name: "a" }),
+        actor({
+          name: "b",
+          init: (self) => {
+            if (self.incarnation > 0 && broken) throw new Error("no venue")
+          },
+          backoff: { baseMs: 1e9, capMs: 1e9, resetAfterMs: 1e9 },
+        }),
+        actor({ name: "c" }),
+      ], { strategy: "rest_for_one" })
+      const statuses = () => system.tree().children.map(({ status }) => status)
+      yield* system.restartChild("root/b")
+      yield* Effect.sleep(2)
+      assert.deepEqual(statuses(), ["running", "restarting", "restarting"])
+      yield* system.terminateChild("root/b")
+      assert.deepEqual(statuses(), ["running", "stopped", "running"])
+      broken = false
+      yield* system.restartChild("root/b")
+      assert.deepEqual(statuses(), ["running", "running", "running"])
+    }),
+)
+
+testActors(
+  "the hook of the root ends its work although the system is closed meanwhile",
+  (world) =>
+    Effect.gen(function* () {
+      const trace: Array<string> = []
+      const scope = yield* Scope.make()
+      const system = yield* Scope.provide(
+        boot(world, [actor({ name: "a", terminate: () => void trace.push("a ended") })], {
+          intensity: 0,
+        }, {
+          onEscalation: () =>
+            Effect.andThen(Effect.sleep(20), Effect.sync(() => void trace.push("safe"))),
+        }),
+        scope,
+      )
+      trace.length = 0
+      system.crash("root/a", "boom")
+      yield* Effect.sleep(5)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepEqual(trace, ["a ended", "safe"])
+    }),
+)

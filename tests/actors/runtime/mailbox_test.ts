@@ -556,3 +556,26 @@ testActors(
       assert.equal(system.ref(ticks).send({ key: "a", price: 1 }), true)
     }),
 )
+
+testActors(
+  "a hundred thousand signals are read in order, and quickly",
+  (world) =>
+    Effect.gen(function* () {
+      let next = 0
+      const system = yield* boot(world, [behavior<void, Tick>({
+        name: ticks.id,
+        mailbox: { capacity: 10, overflow: "reject" },
+        restart: "permanent",
+        init: () => {},
+        receive: (_, { price }) => {
+          assert.equal(price, next++)
+          if (price % 10_000 === 0) return Effect.yieldNow
+        },
+      })])
+      for (let price = 0; price < 100_000; price++) {
+        system.ref(ticks).signal({ key: undefined, price })
+      }
+      yield* settled(system)
+      assert.equal(next, 100_000)
+    }),
+)
