@@ -46,7 +46,7 @@ export interface SimulatedBinance {
   readonly endpoints: { readonly rest: string; readonly ws: string; readonly wsApi: string }
   readonly key: string
   readonly secret: string
-  /** Frames handed to sockets so far, pings aside; requests whose answer has not left. */
+  /** Frames handed to sockets so far, pings aside; requests being worked on. */
   readonly traffic: () => { readonly framesSent: number; readonly requestsOpen: number }
   /** The venue's own books. */
   readonly books: () => VenueBooks
@@ -163,7 +163,7 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
     secret,
     traffic: () => ({
       framesSent: wire.framesSent,
-      requestsOpen: desk.requestsOpen + outbox.pending(),
+      requestsOpen: desk.requestsBusy + outbox.pending(),
     }),
     books: () => booksOf(venue),
     play: (how) => {

@@ -32,6 +32,8 @@ export class BinanceDesk {
   readonly #tell: (changes: ReadonlyArray<Change>) => void
   /** Requests whose answer has not left yet. */
   requestsOpen = 0
+  /** Those among them that wait for a time to come: nobody can hurry them. */
+  #waiting = 0
 
   /** `tell` spreads what happened to our orders. */
   constructor(options: {
@@ -48,6 +50,20 @@ export class BinanceDesk {
     this.later = options.later
     this.#outbox = options.outbox
     this.#tell = options.tell
+  }
+
+  /** Requests that are being worked on now. */
+  get requestsBusy(): number {
+    return Math.max(0, this.requestsOpen - this.#waiting)
+  }
+
+  /** Goes on with a request after so many milliseconds of the venue's time. */
+  hold(ms: number, act: () => void) {
+    this.#waiting++
+    this.later(ms, () => {
+      this.#waiting--
+      act()
+    })
   }
 
   /** True when the books could not be written: nothing may be answered any more. */

@@ -83,7 +83,7 @@ export class RestDoor {
     if (fault === undefined) return this.#answer(exchange)
     switch (fault.kind) {
       case "delay":
-        return this.#desk.later(fault.ms, () => this.#answer(exchange))
+        return this.#desk.hold(fault.ms, () => this.#answer(exchange))
       case "fill_before_cancel": {
         const params = readParams(exchange)
         const change = this.#desk.venue.fillEarly(params, this.#desk.now())
@@ -162,7 +162,7 @@ export class RestDoor {
         // Nobody works on it any more; only its connection does not know.
         return this.#done(response)
       case "delay":
-        return this.#desk.later(fault.ms, () => reply && this.#send(response, reply))
+        return this.#desk.hold(fault.ms, () => reply && this.#send(response, reply))
       case "truncate":
         return reply && this.#truncate(response, reply)
       case "drip":
@@ -194,7 +194,7 @@ export class RestDoor {
     const drop = (from: number) => {
       if (!this.#responses.has(response)) return
       response.write(body.slice(from, from + size))
-      if (from + size < body.length) return this.#desk.later(ms, () => drop(from + size))
+      if (from + size < body.length) return this.#desk.hold(ms, () => drop(from + size))
       response.end()
       this.#done(response)
     }

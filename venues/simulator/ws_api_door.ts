@@ -119,7 +119,7 @@ export class WsApiDoor {
     if (fault === undefined) return this.#answer(session, request, subject)
     switch (fault.kind) {
       case "delay":
-        return desk.later(fault.ms, () => this.#answer(session, request, subject))
+        return desk.hold(fault.ms, () => this.#answer(session, request, subject))
       case "fill_before_cancel": {
         const change = desk.venue.fillEarly(new Params(request.params), desk.now())
         if (change !== undefined) desk.report([change])
@@ -183,7 +183,7 @@ export class WsApiDoor {
         return
       case "delay":
       case "drip":
-        return desk.later(fault.ms, () => send(text ?? ""))
+        return desk.hold(fault.ms, () => send(text ?? ""))
       case "truncate":
         return send((text ?? "").slice(0, Math.floor((text ?? "").length / 2)))
       case "fill_before_cancel":

@@ -119,6 +119,33 @@ scopedTest(
     }),
 )
 
+scopedTest(
+  "an answer held back by a fault comes when the market's clock gets there",
+  () =>
+    Effect.gen(function* () {
+      const { venue, pacing } = yield* startReplay()
+      yield* venue.arm({
+        kind: "delay",
+        when: "before",
+        ms: 200,
+        match: { path: "/api/v3/time" },
+        count: 1,
+      })
+      let asked: Promise<{ serverTime: number }> | undefined
+      const settled = Effect.promise(async () => {
+        asked ??= answer(restClient(venue).get("api/v3/time"))
+        // Held requests must not keep the clock from moving.
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        while (venue.traffic().requestsOpen > 0) {
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        }
+      })
+      const { startMs } = yield* venue.play({ speed: 0, pacing, settled })
+      const { serverTime } = yield* Effect.promise(async () => await asked ?? { serverTime: 0 })
+      assert.equal(serverTime, startMs + 200)
+    }),
+)
+
 scopedTest("speed divides the recording's spacing", () =>
   Effect.gen(function* () {
     const { recording, venue, pacing } = yield* startReplay()
