@@ -501,17 +501,25 @@ function checkStrategy(name: string, instrument: InstrumentId, params: unknown) 
 
 /** Restarts and failures belong to the audit trail as much as orders do. */
 const journalSupervision = Effect.fnUntraced(function* (system: ActorSystem) {
+  const causes = new Map<string, string>()
   const stop = system.onReport((report) => {
-    const event = supervisionEvent(report)
+    if (report.kind === "crashed" && report.cause) causes.set(report.path, report.cause)
+    const event = supervisionEvent(report, causes.get(report.path))
     if (event === undefined) return
+    causes.delete(report.path)
     system.ref(Journal).send({ _tag: "Append", events: [event], after: 0, reply: undefined })
   })
   yield* Effect.addFinalizer(() => Effect.sync(stop))
 })
 
-function supervisionEvent({ kind, path, cause, restarts }: SupervisionReport): Event | undefined {
+/** `crash` is the actor's own; without one it was restarted along with a sibling, or by hand. */
+function supervisionEvent(
+  { kind, path, cause, restarts }: SupervisionReport,
+  crash: string | undefined,
+): Event | undefined {
   if (kind === "restarted") {
-    return { _tag: "ActorRestarted", path, cause: cause ?? "a sibling's crash", restarts }
+    const why = crash ?? cause ?? "the restart of another, or of the operator"
+    return { _tag: "ActorRestarted", path, cause: why, restarts }
   }
   if (kind === "escalated" || kind === "abandoned") {
     return { _tag: "ActorFailed", path, cause: cause ?? kind }

@@ -33,7 +33,9 @@ export function makeApp(deps: HttpDeps): KeelApp {
   const broadcast = new Broadcast(deps)
   const journal = new JournalStream(deps.readRecords)
   const progress = new ProgressStreams()
-  const bucket = new TokenBucket(limits.commandBurst, limits.commandsPerSecond, deps.now)
+  // On the machine's clock: in a replay the runtime's may stand still.
+  const machineNow = () => performance.now()
+  const bucket = new TokenBucket(limits.commandBurst, limits.commandsPerSecond, machineNow)
   const inFlight = new InFlight()
   const report = deps.reportDefect ?? ((where, cause) => console.error(`${where} failed:`, cause))
 
@@ -73,11 +75,13 @@ export function makeApp(deps: HttpDeps): KeelApp {
       }))
     .get("/api/v1/state", (c) => c.json(deps.overview()))
     .get("/api/v1/events", (c) => {
-      const from = c.req.header("last-event-id") ?? c.req.query("from") ?? "0"
+      const seen = c.req.header("last-event-id")
+      const from = seen ?? c.req.query("from") ?? "0"
       if (!/^\d{1,15}$/.test(from)) {
-        return c.json({ error: "from must be the sequence number last seen, 0 for all" }, 400)
+        return c.json({ error: "from must be the first sequence number wanted, 0 for all" }, 400)
       }
-      return journal.connect(Number(from))
+      // `from` is the first one wanted; what a reader that comes back has seen is not.
+      return journal.connect(seen === undefined ? Math.max(0, Number(from) - 1) : Number(seen))
     })
     .get("/api/v1/series", (c) => {
       const instrument = c.req.query("instrument") ?? deps.instruments()[0]

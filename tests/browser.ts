@@ -1,3 +1,4 @@
+// deno-lint-ignore-file no-import-prefix
 /**
  * The one browser all browser tests share.
  *
@@ -5,7 +6,17 @@
  * (Linux on x64), which needs neither an installation nor root. Without any, tests are skipped and
  * one line says why; in CI that is an error, because a test that never runs is not a test.
  */
-import { type Browser, chromium } from "playwright-core"
+// Named here and not in `deno.json`: what stands there is fetched by every start, and a browser of
+// 70 MB is for those who run the tests.
+import {
+  type Browser,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from "npm:playwright-core@1.65.1"
+import axe from "npm:axe-core@4.14.1/axe.min.js" with { type: "text" }
+
+export { axe, type BrowserContextOptions, type Page }
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 const MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -53,7 +64,7 @@ async function bundled(): Promise<Executable | undefined> {
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 })
   const path = await withEnv(
     { TMPDIR: folder, AWS_EXECUTION_ENV: "AWS_Lambda_nodejs22.x" },
-    async () => (await import("@sparticuz/chromium")).default.executablePath(),
+    async () => (await import("npm:@sparticuz/chromium@153.0.0")).default.executablePath(),
   )
   // Its own configuration looks for the fonts in /tmp, and without any font at all Chromium dies at
   // the first text field.

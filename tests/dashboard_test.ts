@@ -3,10 +3,8 @@
  * holds, the page is accessible, and it says so when it knows nothing.
  */
 /// <reference lib="dom" />
-import axe from "axe-core/axe.min.js" with { type: "text" }
 import assert from "node:assert/strict"
-import type { BrowserContextOptions, Page } from "playwright-core"
-import { browser } from "./browser.ts"
+import { axe, browser, type BrowserContextOptions, type Page } from "./browser.ts"
 import { type Demo, startDemo } from "./demo_server.ts"
 
 interface Visit {

@@ -171,7 +171,7 @@ testApi(
     assert.equal(response.headers.get("content-type"), "text/event-stream")
     setTimeout(() => it.runtime.commit("OrderFilled", "trade", "executor", "live"))
     const ids = idsOf(await until(response, `id: ${seq + 1}\n`))
-    assert.deepEqual(ids, Array.from({ length: seq - 1 }, (_, i) => i + 3))
+    assert.deepEqual(ids, Array.from({ length: seq }, (_, i) => i + 2))
   },
 )
 
