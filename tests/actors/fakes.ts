@@ -248,6 +248,11 @@ export class FakeVenue {
     return () => this.#finish(placed, "canceled", "")
   }
 
+  /** The end of the day: nothing rests any more. */
+  expireAll() {
+    for (const order of this.orders.values()) this.#finish(order, "expired", "end of day")
+  }
+
   /** Held beyond what was deposited. */
   position(id: InstrumentId): Decimal {
     const { base } = this.instruments.find((each) => each.id === id)!

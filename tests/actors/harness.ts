@@ -263,6 +263,15 @@ export class Keel {
     )
   }
 
+  /** As `command`, for who does not wait. */
+  post(command: Command) {
+    this.send(Operator, {
+      _tag: "Submit",
+      command,
+      reply: { succeed: () => {}, fail: () => {} },
+    })
+  }
+
   /** What was said about a command, in order. */
   progress(commandId: string) {
     return this.world.events("CommandProgressed").filter((each) => each.commandId === commandId)
