@@ -336,7 +336,7 @@ function symbolBody(listing: Listing) {
         avgPriceMins: 5,
       },
       { filterType: "MAX_NUM_ORDERS", maxNumOrders: listing.openOrdersMax },
-      { filterType: "MAX_NUM_ALGO_ORDERS", maxNumAlgoOrders: 5 },
+      { filterType: "MAX_NUM_ALGO_ORDERS", maxNumAlgoOrders: listing.openStopsMax },
     ],
     permissions: [],
     permissionSets: [["SPOT"]],

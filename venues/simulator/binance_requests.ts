@@ -128,8 +128,13 @@ export function orderRequest(venue: BinanceVenue, params: Params): OrderRequest 
   }
   const quote = venue.tape(listing.symbol).quote
   const referencePrice = lastPrice(venue, listing.symbol) ?? quote?.ask.price
-  const openOrders = venue.exchange.openOrders(listing.symbol).length
-  const broken = brokenRule(request, { listing, referencePrice, openOrders })
+  const open = venue.exchange.openOrders(listing.symbol)
+  const broken = brokenRule(request, {
+    listing,
+    referencePrice,
+    openOrders: open.length,
+    openStops: open.filter((order) => !order.isWorking).length,
+  })
   if (broken !== undefined) throw refused(broken)
   return request
 }

@@ -22,6 +22,7 @@ export interface Listing {
   readonly notionalMin: Atoms
   readonly notionalMax: Atoms
   readonly openOrdersMax: number
+  readonly openStopsMax: number
 }
 
 /** Order prices may be this far from the last price: from a fifth to five times, in thousandths. */
@@ -52,6 +53,7 @@ export function makeListing(grid: {
       (QUOTES_IN_DOLLARS.has(grid.quoteAsset) ? 5n * ONE : ONE / 1_000n),
     notionalMax: 9_000_000n * ONE,
     openOrdersMax: 200,
+    openStopsMax: 5,
   }
 }
 

@@ -11,6 +11,8 @@ export interface RuleContext {
   /** Last price, or a quote's middle where nothing has traded; absent in an empty market. */
   readonly referencePrice: Atoms | undefined
   readonly openOrders: number
+  /** Those among them that wait for a stop price. */
+  readonly openStops: number
 }
 
 /** The first filter the order breaks. */
@@ -41,11 +43,15 @@ export function brokenRule(order: OrderRequest, context: RuleContext): Refusal |
     : price === undefined
     ? undefined
     : notional(price, order.quantity)
-  if (value !== undefined && (value < listing.notionalMin || value > listing.notionalMax)) {
-    return failure("NOTIONAL")
+  if (value !== undefined) {
+    const isTooMuch = order.type !== "MARKET" && value > listing.notionalMax
+    if (value < listing.notionalMin || isTooMuch) return failure("NOTIONAL")
   }
   if (context.openOrders >= listing.openOrdersMax && order.type !== "MARKET") {
     return failure("MAX_NUM_ORDERS")
+  }
+  if (order.stopPrice > 0n && context.openStops >= listing.openStopsMax) {
+    return failure("MAX_NUM_ALGO_ORDERS")
   }
   return undefined
 }
