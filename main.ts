@@ -5,7 +5,7 @@
  * (venue, disk, port), hands it to the actors as ports, and takes it all down in the reverse order.
  * Whatever can be wrong with the input is found before anything is written.
  */
-import { Clock, Effect, Random, Redacted, Result, Schema, type Scope } from "effect"
+import { Clock, Effect, Random, Redacted, Schema, type Scope } from "effect"
 import { Journal, record } from "./actors/journal.ts"
 import { prometheusText } from "./actors/metrics.ts"
 import { feedOf } from "./actors/feed.ts"
@@ -203,7 +203,7 @@ const assemble = Effect.fnUntraced(function* (
   const opened = yield* Effect.mapError(openKvEventStore({ folder }), failed)
   const { store, pending } = countingStore(opened)
   const outside = real ?? (yield* simulate(options, config, replay, folder))
-  const { broker, instruments, market, simulated, traffic } = outside
+  const { broker, instruments, simulated, traffic } = outside
 
   const model = new ReadModel({
     mode: config.mode,
