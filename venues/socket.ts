@@ -44,6 +44,7 @@ export interface Connection {
 const text = new TextDecoder()
 /** Waited when a venue says "too many requests" without saying how long. */
 const RETRY_AFTER_DEFAULT_MS = 60_000
+const RETRY_AFTER_MAX_MS = 3 * 86_400_000
 
 /** Opens one connection; it is cut when the scope closes. `doing` names it in errors. */
 export const openConnection = Effect.fn("openConnection")(function* (options: {
@@ -153,12 +154,10 @@ export function refusal(
   return new Faulty({ detail: detail ?? `HTTP ${status}` })
 }
 
-/** Of a `Retry-After` in seconds. */
+/** Of a `Retry-After` in seconds; no venue bans for longer than three days. */
 export function retryAfterMs(header: string | undefined): number {
-  const seconds = Number(header)
-  return header !== undefined && Number.isFinite(seconds) && seconds >= 0
-    ? Math.ceil(seconds * 1_000)
-    : RETRY_AFTER_DEFAULT_MS
+  if (header === undefined || !/^\d+(?:\.\d+)?$/.test(header)) return RETRY_AFTER_DEFAULT_MS
+  return Math.min(Math.ceil(Number(header) * 1_000), RETRY_AFTER_MAX_MS)
 }
 
 /** The words of an error from below, whatever it is: `connect ECONNREFUSED 127.0.0.1:9`. */

@@ -120,6 +120,8 @@ export class FakeVenue {
   readsDown: VenueFailure | undefined
   quotesDown: VenueFailure | undefined
   historyDown: VenueFailure | undefined
+  /** Orders in these are refused. */
+  readonly refuses = new Set<InstrumentId>()
   /** Connected, and silent. */
   mute = false
   /** Reads show the books as they were so long ago. */
@@ -418,7 +420,7 @@ export class FakeVenue {
     )
     const taken = Effect.suspend(() => this.#take(order))
     const answer = (ms: number) => Effect.flatMap(taken, (ack) => Effect.delay(ack, ms))
-    switch (fault) {
+    switch (this.refuses.has(order.instrument) ? "refuse" : fault) {
       case "lose_request":
         return Effect.delay(unknown, GIVE_UP_MS)
       case "lose_answer":

@@ -36,8 +36,9 @@ export async function foldedJournal(url: string, seq: number): Promise<Books> {
   const answer = await fetch(`${url}/api/v1/events?from=0`)
   assert.equal(answer.status, 200)
   let rest = ""
-  for await (const text of answer.body!.pipeThrough(new TextDecoderStream())) {
-    const messages = (rest + text).split("\n\n")
+  const decoder = new TextDecoder()
+  for await (const bytes of answer.body ?? []) {
+    const messages = (rest + decoder.decode(bytes, { stream: true })).split("\n\n")
     rest = messages.pop() ?? ""
     for (const message of messages) {
       const data = message.split("\n").filter((line) => line.startsWith("data:"))

@@ -40,8 +40,9 @@ export class Process implements AsyncDisposable {
       stderr: "piped",
     }).spawn()
     const read = async (stream: ReadableStream<Uint8Array>, name: "stdout" | "stderr") => {
-      for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-        this[name] += text
+      const decoder = new TextDecoder()
+      for await (const bytes of stream) {
+        this[name] += decoder.decode(bytes, { stream: true })
         this.#wake()
       }
     }

@@ -196,7 +196,9 @@ function failureOf(error: unknown): Refused | VenueFailure {
 }
 
 function transportText(error: unknown): string {
-  if (isRecord(error) && error.code === "ECONNABORTED") return "no answer in time"
+  if (isRecord(error) && (error.code === "ECONNABORTED" || error.code === "ETIMEDOUT")) {
+    return "no answer in time"
+  }
   if (isRecord(error) && isRecord(error.cause)) return causeText(error.cause)
   return causeText(error)
 }
