@@ -1,0 +1,348 @@
+import assert from "node:assert/strict"
+import { formatDecimal, isEqual } from "../../domain/decimal.ts"
+import { type Command, CommandRefused } from "../../domain/command.ts"
+import { limits } from "../../limits.ts"
+import { BTC, ETH, unreachable, VENUE } from "./fakes.ts"
+import { assignment, everySeed, type Keel, paths, World } from "./harness.ts"
+
+const A = `a:${BTC}`
+const all = { kind: "all" } as const
+
+function trading(world: World, more: Parameters<World["start"]>[0] = {}): Keel {
+  world.venue.drive(250)
+  return world.start(more).ready().run(3_000)
+}
+
+function last(keel: Keel, commandId: string) {
+  return keel.progress(commandId).at(-1)
+}
+
+function isFinal(keel: Keel, commandId: string) {
+  return () => last(keel, commandId)?.final === true
+}
+
+everySeed("a command that comes twice acts once, and the second answer is the first", (world) => {
+  const keel = trading(world)
+  const command: Command = { commandId: "p1", type: "pause", scope: all, note: "lunch" }
+  const first = keel.command(command)
+  keel.run(100)
+  const second = keel.command(command)
+  keel.run(100)
+  assert.deepEqual(second, first)
+  assert.ok("seq" in first)
+  assert.equal(world.records()[first.seq - 1]!.event._tag, "CommandReceived")
+  assert.equal(world.events("CommandReceived").length, 1)
+  assert.equal(world.events("TradingStateChanged").length, 1)
+  assert.match(world.books().tradingStateReason ?? "", /paused by the operator: lunch/)
+  keel.stop()
+})
+
+everySeed("a pause stops strategies in both directions, over a restart, until resumed", (world) => {
+  const first = trading(world)
+  first.signal("enter", BTC)
+  first.run(1_000)
+  first.command({ commandId: "p", type: "pause", scope: all })
+  first.run(500)
+  first.kill()
+  world.time.run(10_000)
+  const second = world.start().ready().run(3_000)
+  second.signal("exit", BTC)
+  second.signal("enter", ETH)
+  second.run(1_000)
+  assert.deepEqual(world.events("OrderDenied").map(({ code }) => code), [
+    "TRADING_HALTED",
+    "TRADING_HALTED",
+  ])
+  assert.equal(world.venue.submits.length, 1)
+  second.command({ commandId: "r", type: "resume", scope: all })
+  second.run(500)
+  assert.equal(world.books().tradingState, "active")
+  second.signal("exit", BTC)
+  second.signal("enter", ETH)
+  second.run(1_000)
+  assert.equal(world.venue.submits.length, 3)
+  second.stop()
+})
+
+everySeed("one instrument can be paused alone", (world) => {
+  const keel = trading(world)
+  keel.command({ commandId: "p", type: "pause", scope: { kind: "instrument", id: BTC } })
+  keel.run(100)
+  keel.signal("enter", BTC)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  assert.deepEqual(world.events("OrderDenied").map(({ code }) => code), ["POSITION_ON_HOLD"])
+  assert.deepEqual(world.venue.submits.map(({ instrument }) => instrument), [ETH])
+  keel.command({
+    commandId: "o",
+    type: "override_position",
+    scope: { kind: "position", id: BTC },
+    control: "auto",
+  })
+  keel.run(100)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  assert.equal(world.venue.submits.length, 2)
+  keel.stop()
+})
+
+everySeed("one position is closed, also while paused, and the venue confirms it", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  keel.command({ commandId: "p", type: "pause", scope: all })
+  keel.command({ commandId: "c", type: "close_position", scope: { kind: "position", id: BTC } })
+  keel.until(isFinal(keel, "c"))
+  assert.equal(last(keel, "c")!.text, `${BTC} is flat: confirmed by the venue.`)
+  assert.equal(last(keel, "c")!.tone, "confirmed")
+  assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
+  assert.ok(Number(formatDecimal(world.venue.position(ETH))) > 9)
+  keel.stop()
+})
+
+everySeed("flatten halts, cancels, closes, and says flat when the venue has said so", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.faults.fills.push("rest")
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  const lines = keel.progress("f").map(({ text }) => text)
+  assert.equal(lines[0], "Trading is halted.")
+  assert.ok(lines.includes("Cancelling 1 open orders."), lines.join("\n"))
+  assert.equal(lines.at(-1), "Flat: confirmed by the venue.")
+  assert.equal(world.books().tradingState, "halted")
+  assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
+  assert.equal(world.venue.orders.get("keel-test-2")!.status, "canceled")
+  keel.stop()
+})
+
+everySeed("flatten works while prices are stale and the private stream is lost", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.marketDown = unreachable
+  world.venue.privateDown = unreachable
+  world.venue.cutMarket()
+  world.venue.cutPrivate()
+  keel.run(20_000)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  keel.stop()
+})
+
+everySeed("flatten says NOT flat when the venue still holds something", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  // The venue refuses to sell the one; the other is sold all the same.
+  world.venue.refuses.add(BTC)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"), 120_000)
+  const end = last(keel, "f")!
+  assert.match(end.text, /^NOT flat: still held: 9\.9\d+ BTC\. Look at the positions\.$/)
+  assert.equal(end.tone, "error")
+  assert.ok(Number(formatDecimal(world.venue.position(ETH))) < 0.0001)
+  keel.stop()
+})
+
+everySeed("flatten does not say flat because the venue says nothing", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.readsDown = unreachable
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"), 120_000)
+  assert.match(last(keel, "f")!.text, /^NOT flat: the venue does not confirm it \(.*unreachable/)
+  world.venue.readsDown = undefined
+  keel.command({ commandId: "f2", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f2"))
+  assert.equal(last(keel, "f2")!.text, "Flat: confirmed by the venue.")
+  keel.stop()
+})
+
+everySeed("flatten finds a position that nobody knew of yet", (world) => {
+  const keel = trading(world)
+  // Filled at the venue; answer and fill are lost.
+  world.venue.faults.submit.push("lose_answer")
+  world.venue.faults.frames.push("lose", "lose")
+  keel.signal("enter", BTC)
+  keel.run(200)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
+  keel.stop()
+})
+
+everySeed("an open order is cancelled, and the venue confirms it", (world) => {
+  const keel = trading(world)
+  world.venue.faults.fills.push("rest")
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  const scope = { kind: "order", id: "keel-test-1" } as const
+  keel.command({ commandId: "x", type: "cancel_order", scope })
+  keel.until(isFinal(keel, "x"))
+  assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-1 is canceled.")
+  const again = keel.command({ commandId: "y", type: "cancel_order", scope })
+  assert.ok(again instanceof CommandRefused)
+  assert.equal(again.status, 409)
+  keel.stop()
+})
+
+everySeed("a swapped strategy hands its holding to the next and touches nobody else", (world) => {
+  const keel = trading(world, { assignments: [assignment("a", BTC), assignment("b", ETH)] })
+  const restarts = keel.allRestarts()
+  keel.signal("enter", BTC, A)
+  keel.run(1_000)
+  const held = world.books().positions.get(BTC)!.quantity
+  keel.command({
+    commandId: "s",
+    type: "swap_strategy",
+    scope: { kind: "strategy", id: A },
+    strategy: "c",
+    params: { period: 3 },
+  })
+  keel.until(isFinal(keel, "s")).run(3_000)
+  const position = world.books().positions.get(BTC)!
+  assert.deepEqual([...position.holders.keys()], [`c:${BTC}`])
+  assert.ok(isEqual(position.quantity, held))
+  const runners = keel.node(paths.strategies).children.map(({ name, status }) => [name, status])
+  assert.deepEqual(runners, [
+    ["runner:b:ETH-USDT.BINANCE", "running"],
+    ["runner:c:BTC-USDT.BINANCE", "running"],
+  ])
+  const told = keel.seen.get(`c:${BTC}`)!.find((each) => each._tag === "HoldingChanged")!
+  assert.ok(told.quantity.value > 0n)
+  for (const [path, count] of keel.allRestarts()) assert.equal(count, restarts.get(path) ?? 0, path)
+  // What is gone is not written to any more.
+  const letters = keel.system.deadLetterCount
+  keel.run(5_000)
+  assert.equal(keel.system.deadLetterCount, letters)
+  keel.signal("exit", BTC, `c:${BTC}`)
+  keel.run(1_000)
+  assert.equal(world.venue.submits.length, 2)
+  keel.stop()
+  // And it stays so.
+  const next = world.start({ assignments: [assignment("a", BTC)] }).ready().run(500)
+  assert.deepEqual([...world.books().assignments.keys()], [`b:${ETH}`, `c:${BTC}`])
+  next.stop()
+})
+
+everySeed("a strategy is not swapped while an order of its own is under way", (world) => {
+  const keel = trading(world, { assignments: [assignment("a", BTC)] })
+  world.venue.faults.fills.push("slow")
+  keel.signal("enter", BTC, A)
+  keel.run(300)
+  const wish = {
+    type: "swap_strategy",
+    scope: { kind: "strategy", id: A },
+    strategy: "c",
+  } as const
+  const refused = keel.command({ ...wish, commandId: "s1" })
+  assert.ok(refused instanceof CommandRefused)
+  assert.equal(refused.status, 409)
+  keel.run(5_000)
+  assert.ok("seq" in keel.command({ ...wish, commandId: "s2" }))
+  keel.stop()
+})
+
+Deno.test("what cannot be done is refused with its reason, and leaves no trace", () => {
+  const world = new World()
+  const keel = trading(world, {
+    assignments: [assignment("a", BTC), assignment("b", BTC)],
+    mayCrash: false,
+  })
+  const refusals: ReadonlyArray<readonly [Omit<Command, "commandId">, number, RegExp]> = [
+    [{ type: "close_position", scope: { kind: "position", id: BTC } }, 404, /no position/],
+    [{ type: "cancel_order", scope: { kind: "order", id: "x" } }, 404, /no order x/],
+    [{ type: "pause", scope: { kind: "strategy", id: A } }, 422, /takes the scope all/],
+    [{ type: "flatten", scope: { kind: "position", id: BTC } }, 422, /close_position closes one/],
+    [{ type: "flatten", scope: { kind: "account", id: "kraken" } }, 422, /takes the scope all/],
+    [{ type: "override_position", scope: { kind: "position", id: BTC } }, 422, /auto or hold/],
+    [
+      { type: "override_position", scope: { kind: "position", id: "X" }, control: "hold" },
+      404,
+      /no instrument X/,
+    ],
+    [
+      { type: "swap_strategy", scope: { kind: "strategy", id: "z" }, strategy: "c" },
+      404,
+      /no strat/,
+    ],
+    [{ type: "swap_strategy", scope: { kind: "strategy", id: A } }, 422, /needs a strategy/],
+    [
+      { type: "swap_strategy", scope: { kind: "strategy", id: A }, strategy: "b" },
+      409,
+      /runs already/,
+    ],
+    [
+      { type: "swap_strategy", scope: { kind: "strategy", id: A }, strategy: "bad" },
+      422,
+      /must not be bad/,
+    ],
+    [{ type: "crash_actor", scope: { kind: "all", id: paths.feed } }, 409, /sim mode only/],
+  ]
+  refusals.forEach(([wish, status, message], index) => {
+    const answer = keel.command({ ...wish, commandId: `no${index}` })
+    assert.ok(answer instanceof CommandRefused, wish.type)
+    assert.equal(answer.status, status, wish.type)
+    assert.match(answer.message, message)
+  })
+  assert.deepEqual(world.events("CommandReceived"), [])
+  keel.stop()
+})
+
+everySeed("a restart in the middle of a command is said", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.faults.fills.push("rest")
+  keel.command({ commandId: "c", type: "close_position", scope: { kind: "position", id: BTC } })
+  keel.run(500)
+  keel.crash(paths.operator)
+  keel.run(1_000)
+  const end = last(keel, "c")!
+  assert.equal(end.text, "interrupted by a restart: see the positions")
+  assert.equal(end.tone, "warning")
+  assert.equal(keel.progress("c").filter(({ final }) => final).length, 1)
+  keel.stop()
+})
+
+everySeed("an actor is restarted, or crashed on purpose, by command", (world) => {
+  const keel = trading(world)
+  const scope = { kind: "all", id: paths.feed } as const
+  const startedAt = keel.node(paths.feed).startedAt
+  keel.command({ commandId: "r", type: "restart_actor", scope })
+  keel.until(isFinal(keel, "r"))
+  assert.equal(last(keel, "r")!.text, `${paths.feed} restarted.`)
+  assert.ok(keel.node(paths.feed).startedAt > startedAt)
+  keel.command({ commandId: "x", type: "crash_actor", scope })
+  keel.run(1_000)
+  assert.match(keel.node(paths.feed).lastCause ?? "", /on purpose by the operator/)
+  keel.command({ commandId: "n", type: "restart_actor", scope: { kind: "all", id: "root/x" } })
+  keel.until(isFinal(keel, "n"))
+  assert.match(last(keel, "n")!.text, /^failed: /)
+  keel.until(() => world.books().feeds.get(VENUE)?.status === "streaming")
+  keel.stop()
+})
+
+Deno.test("closing takes the venue's time, and no longer than its limit", () => {
+  const world = new World()
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.faults.fills.push("slow")
+  keel.command({ commandId: "c", type: "close_position", scope: { kind: "position", id: BTC } })
+  const begun = world.time.now
+  keel.until(isFinal(keel, "c"))
+  const took = world.time.now - begun
+  assert.ok(took > 1_400 && took < limits.operator.confirmTimeoutMs, `${took} ms`)
+  assert.equal(last(keel, "c")!.tone, "confirmed")
+  keel.stop()
+})
