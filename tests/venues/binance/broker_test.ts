@@ -1,0 +1,222 @@
+/** Orders and account against the simulated venue, over real sockets. */
+import assert from "node:assert/strict"
+import { Effect, Exit, Fiber, Option, Result, Scope } from "effect"
+import { decimal, formatDecimal, isEqual, isLess, isZero } from "../../../domain/decimal.ts"
+import type { Broker, NewOrder, PrivateEvent } from "../../../venues/broker.ts"
+import {
+  BTC,
+  connectTo,
+  deafVenue,
+  ETH,
+  eventually,
+  KEY,
+  SECRET,
+  simulated,
+  venueTest,
+} from "./venue.ts"
+
+const buy: NewOrder = {
+  ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "market" },
+  ...{ quantity: decimal("0.002"), price: undefined },
+}
+
+/** The private stream, running, and what it has said so far. */
+const listening = Effect.fnUntraced(function* (broker: Broker) {
+  const events: Array<PrivateEvent> = []
+  const undecoded: Array<string> = []
+  const fiber = yield* Effect.forkScoped(broker.stream({
+    event: (event) => void events.push(event),
+    undecoded: (frame, reason) => void undecoded.push(`${reason}: ${frame}`),
+  }))
+  yield* eventually(() => events.find(({ _tag }) => _tag === "StreamUp"))
+  return { events, undecoded, fiber }
+})
+
+const reportsOf = (events: ReadonlyArray<PrivateEvent>) =>
+  events.flatMap((event) =>
+    event._tag === "Report" || event._tag === "Executed" ? [event.report] : []
+  )
+
+venueTest(
+  "a market order is acknowledged, filled on the private stream, and found by every question",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker } = yield* connectTo(venue.endpoints)
+      const before = yield* broker.balances
+      const { events, undecoded } = yield* listening(broker)
+      const began = Date.now()
+      const ack = yield* broker.submit(buy)
+      const filled = yield* eventually(() =>
+        reportsOf(events).find(({ status }) => status === "filled")
+      )
+      assert.deepEqual([filled.clientOrderId, filled.venueOrderId], ["keel-1", ack.venueOrderId])
+      assert.equal(formatDecimal(filled.filledQuantity), "0.002")
+
+      const order = Option.getOrThrow(yield* broker.order(BTC, "keel-1"))
+      assert.deepEqual([order.status, order.venueOrderId], ["filled", ack.venueOrderId])
+      assert.deepEqual(yield* broker.openOrders, [])
+
+      const streamed = events.flatMap((event) => event._tag === "Executed" ? [event.execution] : [])
+      const listed = yield* broker.executions(BTC, began - 5_000)
+      assert.ok(listed.length > 0)
+      assert.deepEqual(listed.map((each) => ({ ...each, clientOrderId: "keel-1" })), streamed)
+      assert.deepEqual(yield* broker.executions(ETH, 0), [])
+
+      const after = yield* broker.balances
+      const btc = after.find(({ asset }) => asset === "BTC")
+      const had = before.find(({ asset }) => asset === "BTC")
+      assert.ok(btc !== undefined && (had === undefined || isLess(had.free, btc.free)))
+      assert.ok(events.some(({ _tag }) => _tag === "Balances"))
+      assert.deepEqual(undecoded, [])
+    }),
+)
+
+venueTest(
+  "a limit order rests, is found open, and is cancelled on the stream under its own id",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker, market } = yield* connectTo(venue.endpoints)
+      const { events } = yield* listening(broker)
+      const [quote] = yield* market.quotes([BTC])
+      const price = decimal(`${Math.floor(Number(formatDecimal(quote!.bid)) * 0.9)}`)
+      yield* broker.submit({ ...buy, type: "limit", price })
+      assert.deepEqual(
+        (yield* broker.openOrders).map(({ clientOrderId, status }) => [clientOrderId, status]),
+        [
+          ["keel-1", "accepted"],
+        ],
+      )
+      const usdt = (yield* broker.balances).find(({ asset }) => asset === "USDT")
+      assert.ok(usdt !== undefined && !isZero(usdt.locked))
+      assert.equal(yield* broker.cancel(BTC, "keel-1"), "requested")
+      const ended = yield* eventually(() =>
+        reportsOf(events).find(({ status }) => status === "canceled")
+      )
+      assert.equal(ended.clientOrderId, "keel-1")
+      assert.ok(isZero(ended.filledQuantity))
+      assert.equal(yield* broker.cancel(BTC, "keel-1"), "unknown_order")
+      assert.equal(Option.getOrThrow(yield* broker.order(BTC, "keel-1")).status, "canceled")
+    }),
+)
+
+venueTest(
+  "an order that never was is none, and cannot be cancelled",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker } = yield* connectTo(venue.endpoints)
+      assert.ok(Option.isNone(yield* broker.order(BTC, "keel-9")))
+      assert.equal(yield* broker.cancel(BTC, "keel-9"), "unknown_order")
+    }),
+)
+
+venueTest(
+  "the venue's refusals keep their codes: too small, too expensive, used twice",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker, market } = yield* connectTo(venue.endpoints)
+      const refusal = (change: Partial<NewOrder>) =>
+        Effect.map(Effect.result(broker.submit({ ...buy, ...change })), (result) =>
+          Result.isFailure(result) && result.failure._tag === "OrderRefused"
+            ? result.failure.code
+            : Deno.inspect(result))
+      assert.equal(yield* refusal({ quantity: decimal("0.00000001") }), "-1013")
+      assert.equal(yield* refusal({ quantity: decimal("5") }), "-2010")
+      const [quote] = yield* market.quotes([BTC])
+      const price = decimal(`${Math.floor(Number(formatDecimal(quote!.bid)) * 0.9)}`)
+      yield* broker.submit({ ...buy, type: "limit", price })
+      assert.equal(yield* refusal({ type: "limit", price }), "-2010")
+      assert.equal(venue.books().orders.length, 1)
+    }),
+)
+
+venueTest(
+  "connect measures the clock, and a clock that is wrong signs right from then on",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      for (const skewMs of [-60_000, 0, 45_000]) {
+        const { broker, rest } = yield* connectTo(venue.endpoints, { skewMs })
+        if (skewMs !== 0) {
+          const error = yield* Effect.flip(broker.balances)
+          assert.match(error.message, /-1021/)
+        }
+        const { clockOffsetMs } = yield* broker.connect
+        assert.ok(Math.abs(clockOffsetMs + skewMs) < 250, `${clockOffsetMs} for ${skewMs}`)
+        assert.ok(Math.abs((yield* rest.venueTime) - Date.now()) < 250)
+        yield* broker.balances
+      }
+    }),
+)
+
+for (
+  const [name, keys] of [
+    ["key", { key: "wrong-key-0123456789" }],
+    ["secret", { secret: "wrong-secret-0123456789" }],
+  ] as const
+) {
+  venueTest(
+    `a wrong ${name} is Forbidden, by request and by stream, and is not told`,
+    () =>
+      Effect.gen(function* () {
+        const venue = yield* simulated()
+        const { broker } = yield* connectTo(venue.endpoints, keys)
+        const asking = yield* Effect.flip(broker.connect)
+        const streaming = yield* Effect.flip(
+          broker.stream({ event: () => {}, undecoded: () => {} }),
+        )
+        for (const error of [asking, streaming]) {
+          assert.equal(error.reason._tag, "Forbidden", error.message)
+          assert.match(error.message, /-20(?:14|15)|-1022/)
+          for (const secret of [KEY, SECRET, ...Object.values(keys)]) {
+            assert.ok(!Deno.inspect(error).includes(secret))
+          }
+        }
+        const refused = yield* Effect.flip(broker.submit(buy))
+        assert.equal(refused._tag, "OrderRefused")
+      }),
+  )
+}
+
+venueTest("the private stream ends with the venue, and says so", () =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const venue = yield* Effect.provideService(simulated(), Scope.Scope, scope)
+    const { broker } = yield* connectTo(venue.endpoints)
+    const { fiber } = yield* listening(broker)
+    yield* Scope.close(scope, Exit.void)
+    const error = yield* Effect.flip(Fiber.join(fiber))
+    assert.match(error.message, /^binance: private stream: closed with code 1\d\d\d/)
+  }))
+
+venueTest(
+  "the stream is complete from StreamUp on: what is ordered right after it is reported",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker } = yield* connectTo(venue.endpoints)
+      for (const id of ["keel-1", "keel-2", "keel-3"]) {
+        const { events, fiber } = yield* listening(broker)
+        yield* broker.submit({ ...buy, clientOrderId: id })
+        const seen = yield* eventually(() =>
+          reportsOf(events).find(({ clientOrderId, status }) =>
+            clientOrderId === id && status === "filled"
+          )
+        )
+        assert.ok(isEqual(seen.filledQuantity, buy.quantity))
+        yield* Fiber.interrupt(fiber)
+      }
+    }),
+)
+
+venueTest("a subscription that is never answered is Silent", () =>
+  Effect.gen(function* () {
+    const venue = yield* simulated()
+    const { endpoints } = yield* deafVenue
+    const { broker } = yield* connectTo({ ...venue.endpoints, wsApi: endpoints.wsApi })
+    const error = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
+    assert.equal(error.message, "binance: private stream: no data for 1000 ms")
+  }))

@@ -1,0 +1,344 @@
+/** What a request means when the way there, or the venue, is broken. */
+import assert from "node:assert/strict"
+import { Effect, Option } from "effect"
+import { decimal } from "../../../domain/decimal.ts"
+import type { NewOrder } from "../../../venues/broker.ts"
+import { type Answering, badVenue, BTC, connectTo, KEY, SECRET, venueTest } from "./venue.ts"
+
+const order: NewOrder = {
+  ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "market" },
+  ...{ quantity: decimal("0.001"), price: undefined },
+}
+
+const text =
+  (status: number, body: string, headers: Record<string, string> = {}): Answering =>
+  (_request, response) => void response.writeHead(status, headers).end(body)
+const json = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  text(status, JSON.stringify(body), { "content-type": "application/json", ...headers })
+const html = { "content-type": "text/html" }
+const accepted = {
+  ...{
+    symbol: "BTCUSDT",
+    orderId: 28,
+    clientOrderId: "keel-1",
+    executedQty: "0.001",
+    status: "FILLED",
+  },
+}
+
+/** Says more than it sends, then cuts the connection. */
+const cut: Answering = (_request, response) => {
+  response.writeHead(200, { "content-length": "500", "content-type": "application/json" })
+  response.write('{"symbol":"BTCUSDT",')
+  setTimeout(() => response.destroy(), 20)
+}
+const reset: Answering = (request) => void request.socket.destroy()
+const silent: Answering = () => {}
+
+function assertNoSecrets(shown: unknown) {
+  const told = `${Deno.inspect(shown, { depth: 20 })} ${String(shown)} ${JSON.stringify(shown)}`
+  assert.ok(!told.includes(KEY), `the key is in ${told}`)
+  assert.ok(!told.includes(SECRET), "the secret is told")
+  assert.doesNotMatch(told, /signature=[0-9a-f]/i)
+}
+
+const submitTo = (answer: Answering, timeoutMs = 2_000) =>
+  Effect.gen(function* () {
+    const { endpoints, asked } = yield* badVenue(answer)
+    const { broker } = yield* connectTo(endpoints, { timeoutMs })
+    const error = yield* Effect.flip(broker.submit(order))
+    assertNoSecrets(error)
+    assert.equal(asked.length, 1, "an order is sent once")
+    assert.match(asked[0]!, /^POST \/api\/v3\/order\?/)
+    return error
+  })
+
+const ambiguous: Readonly<Record<string, Answering>> = {
+  "200 with an empty body": text(200, ""),
+  "200 with a page instead of an answer": text(200, "<html>welcome</html>", html),
+  "200 with half an answer": text(200, '{"symbol":"BTCUSDT","orderId":2', html),
+  "200 without an order id": json(200, { ...accepted, orderId: undefined }),
+  "200 with an order id that is none": json(200, { ...accepted, orderId: "soon" }),
+  "200 about another order": json(200, { ...accepted, clientOrderId: "keel-2" }),
+  "200 with a bare null": text(200, "null"),
+  "a body that is cut": cut,
+  "a connection that is reset": reset,
+  "403 with a page": text(403, "<html>blocked</html>", html),
+  "504 with a page": text(504, "<html>gateway timeout</html>", html),
+  "502 without a body": text(502, ""),
+  "500 with a code": json(500, { code: -1000, msg: "An unknown error occurred." }),
+  "503 with a refusal's code": json(503, { code: -2010, msg: "later" }),
+  "400 that says unknown status": json(400, { code: -1007, msg: "Timeout waiting for response." }),
+  "400 that says unexpected response": json(400, { code: -1006, msg: "Unexpected response." }),
+  "400 without a code": text(400, "bad request"),
+  "400 with a code that is text": json(400, { code: "-2010", msg: "?" }),
+  "429 with its time to wait": json(429, { code: -1003, msg: "Too many." }, {
+    "retry-after": "42",
+  }),
+  "418": json(418, { code: -1003, msg: "Banned." }, { "retry-after": "120" }),
+  "451": text(451, ""),
+}
+
+for (const [name, answer] of Object.entries(ambiguous)) {
+  venueTest(
+    `submit() does not know what became of an order after ${name}`,
+    () =>
+      Effect.map(submitTo(answer), (error) => {
+        assert.equal(error._tag, "OrderUnknown", String(error))
+        if (error._tag !== "OrderUnknown") return
+        assert.ok(error.cause.length > 0)
+        assert.ok(Math.abs(error.conclusiveAt - Date.now() - 13_000) < 3_000)
+      }),
+  )
+}
+
+venueTest(
+  "submit() does not know what became of an order that is not answered in time",
+  () =>
+    Effect.map(submitTo(silent, 300), (error) => {
+      assert.equal(error._tag, "OrderUnknown")
+      if (error._tag === "OrderUnknown") assert.match(error.cause, /no answer in time/)
+    }),
+)
+
+venueTest(
+  "submit() does not know what became of an order when nobody listens",
+  () =>
+    Effect.gen(function* () {
+      const { endpoints } = yield* Effect.scoped(badVenue(silent))
+      const { broker } = yield* connectTo(endpoints)
+      const error = yield* Effect.flip(broker.submit(order))
+      assert.equal(error._tag, "OrderUnknown")
+      assertNoSecrets(error)
+    }),
+)
+
+for (
+  const [status, code, says] of [
+    [400, -2010, "Account has insufficient balance for requested action."],
+    [400, -1013, "Filter failure: LOT_SIZE"],
+    [400, -1021, "Timestamp for this request is outside of the recvWindow."],
+    [401, -2015, "Invalid API-key, IP, or permissions for action."],
+  ] as const
+) {
+  venueTest(
+    `submit() is refused where the venue itself says so: ${code}`,
+    () =>
+      Effect.map(submitTo(json(status, { code, msg: says })), (error) => {
+        assert.deepEqual(error._tag === "OrderRefused" && [error.code, error.text], [
+          `${code}`,
+          says,
+        ])
+      }),
+  )
+}
+
+venueTest(
+  "submit() returns the venue's id, whatever its length, and sends what was asked",
+  () =>
+    Effect.gen(function* () {
+      const body = JSON.stringify(accepted).replace('"orderId":28', '"orderId":8389765521519383888')
+      const { endpoints, asked } = yield* badVenue(text(200, body))
+      const { broker, traffic } = yield* connectTo(endpoints)
+      assert.deepEqual(yield* broker.submit(order), { venueOrderId: "8389765521519383888" })
+      const sent = new URL(asked[0]!.slice("POST ".length), endpoints.rest).searchParams
+      assert.equal(sent.get("symbol"), "BTCUSDT")
+      assert.equal(sent.get("side"), "BUY")
+      assert.equal(sent.get("type"), "MARKET")
+      assert.equal(sent.get("quantity"), "0.001")
+      assert.equal(sent.get("newClientOrderId"), "keel-1")
+      assert.equal(sent.get("recvWindow"), "3000")
+      assert.equal(sent.get("price"), null)
+      assert.equal(traffic.requestsOpen, 0)
+    }),
+)
+
+venueTest("submit() of a limit order without a price never leaves", () =>
+  Effect.gen(function* () {
+    const { endpoints, asked } = yield* badVenue(silent)
+    const { broker } = yield* connectTo(endpoints)
+    const error = yield* Effect.flip(broker.submit({ ...order, type: "limit" }))
+    assert.equal(error._tag, "OrderNotSent")
+    assert.deepEqual(asked, [])
+  }))
+
+const reading = (answer: Answering, timeoutMs = 2_000) =>
+  Effect.gen(function* () {
+    const { endpoints } = yield* badVenue(answer)
+    const { broker } = yield* connectTo(endpoints, { timeoutMs })
+    const error = yield* Effect.flip(broker.balances)
+    assertNoSecrets(error)
+    assert.match(error.message, /^binance: GET \/api\/v3\/account: ./)
+    assert.doesNotMatch(error.message, /\n/)
+    return error.reason
+  })
+
+const readings: ReadonlyArray<readonly [string, Answering, string, RegExp]> = [
+  [
+    "401 with the key's code",
+    json(401, { code: -2015, msg: "Invalid API-key." }),
+    "Forbidden",
+    /-2015 Invalid API-key/,
+  ],
+  [
+    "400 with the signature's code",
+    json(400, { code: -1022, msg: "Signature is not valid." }),
+    "Forbidden",
+    /-1022/,
+  ],
+  ["403 with a page", text(403, "<html>blocked</html>", html), "Forbidden", /HTTP 403/],
+  ["451", text(451, ""), "Forbidden", /not served in this region/],
+  ["504 with a page", text(504, "<html></html>", html), "Faulty", /HTTP 504/],
+  ["another code", json(400, { code: -1021, msg: "Timestamp" }), "Faulty", /-1021 Timestamp/],
+  ["an empty body", text(200, ""), "Faulty", /an answer that makes no sense: empty/],
+  ["a page", text(200, "<html>", html), "Faulty", /not JSON/],
+  [
+    "balances that are none",
+    json(200, { canTrade: true, balances: [{ asset: "BTC", free: "", locked: "0" }] }),
+    "Faulty",
+    /makes no sense/,
+  ],
+  ["a body that is cut", cut, "Unreachable", /./],
+  ["a reset", reset, "Unreachable", /./],
+]
+
+for (const [name, answer, tag, says] of readings) {
+  venueTest(
+    `a request after ${name} fails as ${tag}`,
+    () =>
+      Effect.map(reading(answer), (reason) => {
+        assert.equal(reason._tag, tag)
+        assert.match("detail" in reason ? reason.detail : "", says)
+      }),
+  )
+}
+
+venueTest("a request after 429 and 418 fails with the time to wait", () =>
+  Effect.gen(function* () {
+    const limited = yield* reading(json(429, { code: -1003, msg: "" }, { "retry-after": "42" }))
+    assert.deepEqual(limited._tag === "Throttled" && [limited.status, limited.retryAfterMs], [
+      429,
+      42_000,
+    ])
+    const banned = yield* reading(text(418, "<html>", { ...html, "retry-after": "120" }))
+    assert.deepEqual(banned._tag === "Throttled" && [banned.status, banned.retryAfterMs], [
+      418,
+      120_000,
+    ])
+    const unsaid = yield* reading(text(429, ""))
+    assert.equal(unsaid._tag === "Throttled" && unsaid.retryAfterMs, 60_000)
+  }))
+
+venueTest(
+  "a request that is not answered in time fails as Unreachable",
+  () =>
+    Effect.map(reading(silent, 200), (reason) => {
+      assert.deepEqual(reason._tag === "Unreachable" && reason.detail, "no answer in time")
+    }),
+)
+
+venueTest(
+  "an answer that quotes the request does not give the secrets away",
+  () =>
+    Effect.gen(function* () {
+      const echo: Answering = (request, response) => {
+        const body = `${request.headers["x-mbx-apikey"]} ${request.url?.slice(-80)}`
+        response.writeHead(400).end(JSON.stringify({ code: -1100, msg: body }))
+      }
+      const { endpoints } = yield* badVenue(echo)
+      const { broker } = yield* connectTo(endpoints)
+      const error = yield* Effect.flip(broker.balances)
+      assertNoSecrets(error)
+      assertNoSecrets(yield* Effect.flip(broker.submit(order)))
+      assert.match(error.message, /-1100 \*\*\*.*signature=\*\*\*/)
+    }),
+)
+
+venueTest(
+  "order() never takes a state that it does not know for no order at all",
+  () =>
+    Effect.gen(function* () {
+      const strange = yield* badVenue(json(200, { ...accepted, status: "PENDING_CANCEL" }))
+      const { broker } = yield* connectTo(strange.endpoints)
+      const error = yield* Effect.flip(broker.order(BTC, "keel-1"))
+      assert.match(error.message, /unknown order status "PENDING_CANCEL"/)
+      const missing = yield* badVenue(json(400, { code: -2013, msg: "Order does not exist." }))
+      const honest = yield* connectTo(missing.endpoints)
+      assert.ok(Option.isNone(yield* honest.broker.order(BTC, "keel-1")))
+    }),
+)
+
+venueTest(
+  "openOrders leaves out what nobody asked for, and fails on a state it does not know",
+  () =>
+    Effect.gen(function* () {
+      const rows = [{ ...accepted, status: "NEW" }, {
+        ...accepted,
+        symbol: "DOGEUSDT",
+        status: "?",
+      }]
+      const { endpoints } = yield* badVenue(json(200, rows))
+      const { broker } = yield* connectTo(endpoints)
+      assert.deepEqual(
+        (yield* broker.openOrders).map(({ instrument, status }) => [instrument, status]),
+        [[BTC, "accepted"]],
+      )
+      const strange = yield* badVenue(json(200, [{ ...accepted, status: "?" }]))
+      const other = yield* connectTo(strange.endpoints)
+      assert.equal((yield* Effect.flip(other.broker.openOrders)).reason._tag, "Faulty")
+    }),
+)
+
+venueTest(
+  "executions() reads a long history page by page, to its end",
+  () =>
+    Effect.gen(function* () {
+      const all = Array.from({ length: 2_300 }, (_, at) => ({
+        ...{ id: at + 1, orderId: 9, symbol: "BTCUSDT", price: "1.5", qty: "2", commission: "0.1" },
+        ...{ commissionAsset: "BNB", time: 1_000 + at, isBuyer: at % 2 === 0 },
+      }))
+      const { endpoints, asked } = yield* badVenue((request, response) => {
+        const query = new URL(request.url!, "http://x").searchParams
+        const from = Number(query.get("fromId") ?? 0)
+        const since = Number(query.get("startTime") ?? 0)
+        const rows = all.filter(({ id, time }) => id >= from && time >= since)
+        response.end(JSON.stringify(rows.slice(0, Number(query.get("limit")))))
+      })
+      const { broker } = yield* connectTo(endpoints)
+      const executions = yield* broker.executions(BTC, 1_100.5)
+      assert.equal(asked.length, 3)
+      assert.deepEqual(
+        executions.map(({ executionId }) => Number(executionId)),
+        all.slice(100).map(({ id }) => id),
+      )
+      assert.deepEqual(executions[0], {
+        ...{
+          executionId: "101",
+          clientOrderId: "",
+          venueOrderId: "9",
+          instrument: BTC,
+          side: "buy",
+        },
+        ...{
+          quantity: decimal("2"),
+          price: decimal("1.5"),
+          fee: decimal("0.1"),
+          feeAsset: "BNB",
+          time: 1_100,
+        },
+      })
+    }),
+)
+
+venueTest("connect fails for good when the key may not trade", () =>
+  Effect.gen(function* () {
+    const { endpoints } = yield* badVenue((request, response) => {
+      const body = request.url?.startsWith("/api/v3/time")
+        ? { serverTime: Date.now() }
+        : { canTrade: false, balances: [] }
+      response.end(JSON.stringify(body))
+    })
+    const { broker } = yield* connectTo(endpoints)
+    const error = yield* Effect.flip(broker.connect)
+    assert.equal(error.message, "binance: GET /api/v3/account: refused (this key may not trade)")
+  }))
