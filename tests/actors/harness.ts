@@ -50,7 +50,7 @@ export interface WorldOptions {
 
 export interface KeelOptions {
   readonly assignments?: ReadonlyArray<Assignment>
-  /** By strategy name. Without one a strategy wants nothing. */
+  /** By strategy name. Without one a strategy wants nothing; `broken` cannot be started. */
   readonly scripts?: Readonly<Record<string, Script>>
   readonly warmUpBars?: number
   readonly mayCrash?: boolean
@@ -411,19 +411,20 @@ export class Keel {
       instrument: wanted,
       history: market.bars,
       mailboxMax: limits.mailbox.runner,
-      start: Effect.sync(() => {
+      start: Effect.suspend(() => {
+        if (each.strategy === "broken") return Effect.fail({ message: "no such parameters" })
         const seen: Array<StrategyEvent> = []
         this.seen.set(each.id, seen)
         this.made.set(each.id, (this.made.get(each.id) ?? 0) + 1)
-        return {
+        return Effect.succeed({
           warmUpBars: this.options.warmUpBars ?? 3,
-          step: (event) => {
+          step: (event: StrategyEvent) => {
             seen.push(event)
             const wish = this.scripts[each.strategy]?.(event, seen)
             return wish === undefined ? [] : [{ ...wish, instrument: each.instrument }]
           },
           indicators: () => ({ seen: String(seen.length) }),
-        }
+        })
       }),
     })
   }
