@@ -14,7 +14,7 @@ import { type Instrument, type InstrumentId, tradableQuantity } from "../domain/
 import { isOpen } from "../domain/order.ts"
 import { type Assignment, assignmentId } from "../domain/strategy.ts"
 import type { Broker } from "../venues/broker.ts"
-import { follow, keepUp, record } from "./journal.ts"
+import { catchUp, follow, keepUp, record } from "./journal.ts"
 import { executorOf, Operator, type OperatorMessage, riskManagerOf } from "./names.ts"
 import { type ActorContext, type ActorSystem, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
 
@@ -86,6 +86,8 @@ const submit = Effect.fnUntraced(function* (
 ) {
   const { books } = state
   const { commandId } = command
+  // Judged by what whoever asks may have seen already.
+  yield* catchUp(actor, books)
   const known = books.commands.get(commandId)
   if (known !== undefined) {
     reply.succeed({ commandId, seq: known.seq })
