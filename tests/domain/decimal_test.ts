@@ -99,6 +99,8 @@ Deno.test("parseDecimal() reads no more than forty characters", () => {
   const longest = `-${"9".repeat(20)}.${"9".repeat(18)}`
   assert.equal(longest.length, 40)
   assert.equal(formatDecimal(decimal(longest)), longest)
+  assert.ok(Option.isNone(parseDecimal(longest.replace("-", "-9"))))
+  assert.ok(Option.isNone(parseDecimal(`${longest}9`)))
   fc.assert(
     fc.property(
       fc.string({ minLength: 41, maxLength: 60, unit: fc.constantFrom(..."0123456789.-") }),
