@@ -301,7 +301,7 @@ class Script {
     const { venue } = world
     const books = world.books()
     world.records().forEach(({ seq }, index) => assert.equal(seq, index + 1))
-    assert.equal(books.accounts.get(VENUE)?.ready, true, books.accounts.get(VENUE)?.cause)
+    assert.equal(books.accounts.get(VENUE)?.ready, true, books.accounts.get(VENUE)?.cause ?? "")
     assert.deepEqual(books.accounts.get(VENUE)?.differences, [])
     assert.equal(books.feeds.get(VENUE)?.status, "streaming")
     for (const order of books.orders.values()) {
