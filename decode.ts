@@ -4,6 +4,9 @@
  * It streams: a file of any size needs no more memory than its longest line. What it cannot read it
  * says, and goes on; whoever reads its output may stop reading at any time.
  */
+import { createReadStream } from "node:fs"
+import { pipeline } from "node:stream"
+import { createGunzip } from "node:zlib"
 import { Result } from "effect"
 import { answer, flag, type Option, readArguments } from "./cli.ts"
 import { guessedSymbols } from "./venues/binance/symbols.ts"
@@ -69,12 +72,13 @@ async function decode(file: string, showsBooks: boolean): Promise<void> {
   if (problem !== undefined) throw new Unreadable(problem)
 }
 
-/** The text of a file, unpacked if it is packed. */
-async function open(file: string): Promise<ReadableStream<Uint8Array<ArrayBuffer>>> {
+/** The bytes of a file, unpacked if it is packed. */
+async function open(file: string): Promise<AsyncIterable<Uint8Array>> {
   try {
     const isPacked = await startsWithGzip(file)
-    const { readable } = await Deno.open(file)
-    return isPacked ? readable.pipeThrough(new DecompressionStream("gzip")) : readable
+    const stored = createReadStream(file)
+    // The web's own stream stops after the first of several packed parts; recorders append parts.
+    return isPacked ? pipeline(stored, createGunzip(), () => {}) : stored
   } catch (error) {
     throw new Unreadable(`cannot open ${file}: ${fileProblem(error)}`)
   }
@@ -96,17 +100,17 @@ function fileProblem(error: unknown): string {
 
 /** Line by line, without the line breaks; undefined for a line longer than the limit. */
 async function* linesOf(
-  bytes: ReadableStream<Uint8Array<ArrayBuffer>>,
+  bytes: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<string | undefined> {
   const decoder = new TextDecoder()
   let rest = ""
   let isTooLong = false
-  const reader = bytes.getReader()
+  const reader = bytes[Symbol.asyncIterator]()
   while (true) {
-    const chunk = await reader.read().catch((error) => {
-      throw new Unreadable(`the file ends in the middle of its data: ${fileProblem(error)}`)
+    const chunk = await reader.next().catch((error) => {
+      throw new Unreadable(`the file cannot be read further: ${fileProblem(error)}`)
     })
-    rest += decoder.decode(chunk.value, { stream: !chunk.done })
+    rest += decoder.decode(chunk.done ? undefined : chunk.value, { stream: !chunk.done })
     const lines = rest.split("\n")
     rest = lines.pop() ?? ""
     for (const line of lines) {
