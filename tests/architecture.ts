@@ -55,7 +55,7 @@ const roots: Readonly<Record<string, string>> = {
 const packages: Readonly<Record<string, ReadonlyArray<string>>> = {
   "domain": ["effect"],
   "strategies": ["effect"],
-  "actors/runtime": ["effect"],
+  "actors/runtime": ["effect", "node:async_hooks"],
   "actors": ["effect"],
   "views": ["hono/"],
 }
