@@ -177,6 +177,20 @@ export function platformProblems(path: string, source: string): ReadonlyArray<st
   ])
 }
 
+/** Who else than the feed says that a price may be acted on, and who else than risk approves. */
+export function authorityProblems(path: string, source: string): ReadonlyArray<string> {
+  if (path.startsWith("tests/")) return []
+  return linesOf(codeOf(source)).flatMap(([line, number]) => [
+    ...(/\bFresh\.issue\b/.test(line) && path !== "actors/feed.ts"
+      ? [`${path}:${number} issues a proof of freshness: only actors/feed.ts may`]
+      : []),
+    ...(/\bapprove(?:Opening|Reducing)\(/.test(line) &&
+        !["domain/risk.ts", "actors/risk_manager.ts"].includes(path)
+      ? [`${path}:${number} approves an order: only actors/risk_manager.ts may`]
+      : []),
+  ])
+}
+
 /** Types that say nothing. */
 export function typeProblems(path: string, source: string): ReadonlyArray<string> {
   if (path.startsWith("tests/")) return []

@@ -5,6 +5,7 @@ import {
   ambientProblems,
   ambientUses,
   areaOf,
+  authorityProblems,
   codeOf,
   documentProblems,
   importProblems,
@@ -65,6 +66,13 @@ Deno.test("time and chance are injected", () => {
 
 Deno.test("only storage/ knows Deno KV, and what is pure knows no platform", () =>
   holds(platformProblems, sources))
+
+Deno.test("only the feed issues freshness, only risk approves", () => {
+  holds(authorityProblems, sources)
+  const forged = "const fresh = Fresh.issue(id, price, 0, Infinity)"
+  assert.equal(authorityProblems("actors/operator.ts", forged).length, 1)
+  assert.equal(authorityProblems("main.ts", "approveOpening(context, wish, fresh)").length, 1)
+})
 
 Deno.test("every type says something", () => holds(typeProblems, sources))
 
