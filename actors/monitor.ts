@@ -28,8 +28,6 @@ export interface MonitorOptions {
 
 interface State {
   readonly books: Books
-  /** Seq of the last record shown: the books may begin ahead of what is durable. */
-  shown: number
   /** Something has changed since the last refresh. */
   dirty: boolean
 }
@@ -50,18 +48,15 @@ export function monitor(options: MonitorOptions) {
       model.reset(books, recent)
       actor.every(options.refreshEveryMs, { _tag: "Tick" })
       actor.fork(Effect.forEach(options.instruments, (each) => prefill(each, options)))
-      return { books, shown: recent.at(-1)?.seq ?? 0, dirty: true }
+      return { books, dirty: true }
     }),
     receive: (state, message) => {
       state.dirty ||= message._tag !== "Tick"
       switch (message._tag) {
-        case "Recorded": {
+        case "Recorded":
           keepUp(state.books, message.records)
-          const news = message.records.filter(({ seq }) => seq > state.shown)
-          state.shown = message.records.at(-1)?.seq ?? state.shown
-          model.recorded(news)
+          model.recorded(message.records)
           return state
-        }
         case "Marked":
           model.marked(message.mark)
           return state

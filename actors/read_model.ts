@@ -102,7 +102,10 @@ export class ReadModel {
   private readonly recordListeners = new Set<Listener<RecordView>>()
   private readonly progressListeners = new Set<Listener<string>>()
   private cached: Overview | undefined
-  /** Seq of the last record followed: a monitor that starts again reads the newest ones again. */
+  /**
+   * Seq of the last record shown. A monitor that starts again reads the newest ones again, and its
+   * books may be ahead of them.
+   */
   private followed = 0
 
   constructor(readonly options: ReadModelOptions) {}
@@ -131,8 +134,9 @@ export class ReadModel {
 
   recorded(records: ReadonlyArray<JournalRecord>) {
     const { events } = this.options.limits
-    this.events = [...records.map(viewOf).reverse(), ...this.events].slice(0, events)
-    for (const record of records) this.follow(record)
+    const news = records.filter(({ seq }) => seq > this.followed)
+    this.events = [...news.map(viewOf).reverse(), ...this.events].slice(0, events)
+    for (const record of news) this.follow(record)
     this.changed()
   }
 

@@ -49,6 +49,7 @@ everySeed("a signal that comes twice is one order", (world) => {
   keel.signal("exit")
   keel.run(3_000)
   assert.deepEqual(world.venue.submits.map(({ side }) => side), ["buy", "sell"])
+  assert.match(world.events("OrderDenied")[1]!.detail, /at=approval/)
   assert.equal(denials(world).length, 2)
   assertSame(world)
   keel.stop()
@@ -66,6 +67,8 @@ everySeed("a third signal is denied, too, while the first is still being written
   assert.equal(world.venue.submits.length, 1)
   const [first, second] = denials(world)
   assert.deepEqual([first, second], ["ORDER_IN_FLIGHT", "ORDER_IN_FLIGHT"])
+  // Found by who approves; who sends is the second line.
+  assert.ok(world.events("OrderDenied").every(({ detail }) => !detail.includes("at=sending")))
   gate.delayMs = 0
   keel.run(1_000).stop()
 })
@@ -90,23 +93,38 @@ everySeed("what is approved counts as exposure before the books show it", (world
   keel.run(1_000).stop()
 })
 
-everySeed("a risk manager that forgets its approval in a crash does not order twice", (world) => {
-  const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
-  gate.delayMs = 400
-  keel.signal("enter")
-  keel.run(50)
-  keel.crash(paths.risk)
-  keel.run(50)
-  // The new incarnation has no proof before the next quote.
-  keel.run(300)
-  keel.signal("enter")
-  keel.run(5_000)
-  assert.equal(world.venue.submits.length, 1)
-  assert.equal(keel.restarts(paths.executor), 0)
-  gate.delayMs = 0
-  keel.run(1_000).stop()
-})
+for (const intent of ["enter", "exit"] as const) {
+  everySeed(`a risk manager that forgets in a crash does not ${intent} twice`, (world) => {
+    const gate = { delayMs: 0 }
+    const keel = trading(world, { store: delayed(gate) })
+    if (intent === "exit") {
+      keel.signal("enter", BTC)
+      keel.run(1_000)
+    }
+    world.venue.faults.fills.push("rest")
+    keel.signal("enter", ETH, "another")
+    keel.run(1_000)
+    const sent = world.venue.submits.length
+    const resting = world.venue.submits.at(-1)!.clientOrderId
+    // The executor is writing: what has been approved waits in its mailbox, in no book.
+    gate.delayMs = 1_000
+    keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: resting, by: "x" })
+    keel.run(10)
+    keel.signal(intent, BTC)
+    keel.run(50)
+    keel.crash(paths.risk)
+    // The new incarnation has no proof before the next quote.
+    keel.run(400)
+    keel.signal(intent, BTC)
+    keel.run(10_000)
+    assert.equal(world.venue.submits.length, sent + 1)
+    assert.ok(world.events("OrderDenied").at(-1)!.detail.includes("at=sending"))
+    assert.equal(keel.restarts(paths.executor), 0)
+    assertSame(world)
+    gate.delayMs = 0
+    keel.run(1_000).stop()
+  })
+}
 
 everySeed("an approval whose proof expires in the queue is refused at sending", (world) => {
   const gate = { delayMs: 0 }
@@ -128,6 +146,12 @@ everySeed("an approval whose proof expires in the queue is refused at sending", 
     [],
   )
   assert.ok(denials(world).includes("MARKET_DATA_STALE"))
+  // Refused is not pending: with a new price it may be tried again at once.
+  world.venue.drive(250)
+  keel.run(1_000)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  assert.equal(world.venue.submits.filter(({ instrument }) => instrument === BTC).length, 1)
   keel.stop()
 })
 
@@ -164,6 +188,10 @@ for (const [what, fault] of answers) {
     keel.signal("enter")
     keel.until(() => world.events("OrderUnconfirmed").length === 1)
     assert.equal(order(world).status, "unconfirmed")
+    assert.match(
+      order(world).note ?? "",
+      fault === "hang" ? /no answer for 7000 ms/ : /no answer$/,
+    )
     const alert = world.books().alerts.get("order:keel-test-1")
     keel.until(() => statusOf(world) === "filled", 10_000)
     assert.equal(alert === undefined || alert.resolvedAt === undefined, true)
@@ -215,6 +243,20 @@ everySeed("as long as the venue cannot be asked nothing is concluded", (world) =
   keel.run(60_000)
   assert.equal(order(world).status, "unconfirmed")
   world.venue.readsDown = undefined
+  const { orderReads } = world.venue
+  const { length } = orderReads
+  keel.until(() => statusOf(world) === "rejected", 10_000)
+  assert.equal(orderReads.length - length, 2)
+  keel.stop()
+})
+
+everySeed("a venue that says when it can be believed is not believed before", (world) => {
+  const keel = trading(world)
+  world.venue.conclusiveMs = 40_000
+  world.venue.faults.submit.push("lose_request")
+  keel.signal("enter")
+  keel.run(39_000)
+  assert.equal(order(world).status, "unconfirmed")
   keel.until(() => statusOf(world) === "rejected", 10_000)
   keel.stop()
 })

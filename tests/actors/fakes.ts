@@ -127,6 +127,13 @@ export class FakeVenue {
   /** Reads show the books as they were so long ago. */
   readLagMs = 0
 
+  /** How long an answer takes. */
+  answerMs = ANSWER_MS
+  /** When the venue may be believed about an order whose answer was lost. */
+  conclusiveMs = 5_000
+
+  readonly orderReads: Array<{ readonly clientOrderId: string; readonly at: number }> = []
+  readonly executionReads: Array<{ readonly since: number; readonly at: number }> = []
   readonly submits: Array<NewOrder & { readonly at: number }> = []
   readonly cancels: Array<string> = []
   readonly connectsAt: Array<number> = []
@@ -328,6 +335,7 @@ export class FakeVenue {
     order: (_, clientOrderId) =>
       Effect.suspend(() =>
         this.#read("GET order", () => {
+          this.orderReads.push({ clientOrderId, at: this.time.now })
           const order = this.orders.get(clientOrderId)
           return Option.fromUndefinedOr(order && this.#reportAsRead(order))
         })
@@ -341,14 +349,13 @@ export class FakeVenue {
     ),
     executions: (id, since) =>
       Effect.suspend(() =>
-        this.#read(
-          "GET myTrades",
-          () =>
-            this.executions.filter((each) =>
-              each.instrument === id && each.time >= since &&
-              each.time <= this.time.now - this.readLagMs
-            ),
-        )
+        this.#read("GET myTrades", () => {
+          this.executionReads.push({ since, at: this.time.now })
+          return this.executions.filter((each) =>
+            each.instrument === id && each.time >= since &&
+            each.time <= this.time.now - this.readLagMs
+          )
+        })
       ),
     balances: Effect.suspend(() =>
       this.#read(
@@ -404,8 +411,8 @@ export class FakeVenue {
   #read<A>(doing: string, value: () => A): Effect.Effect<A, VenueError> {
     const reason = this.readsDown
     return reason === undefined
-      ? Effect.delay(Effect.sync(value), ANSWER_MS)
-      : fail(doing, reason, ANSWER_MS)
+      ? Effect.delay(Effect.sync(value), this.answerMs)
+      : fail(doing, reason, this.answerMs)
   }
 
   #submit(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
@@ -415,7 +422,10 @@ export class FakeVenue {
     this.onSubmit(order)
     const unknown = Effect.suspend(() =>
       Effect.fail(
-        new OrderUnknown({ cause: "no answer", conclusiveAt: Math.round(this.time.now) + 5_000 }),
+        new OrderUnknown({
+          cause: "no answer",
+          conclusiveAt: Math.round(this.time.now) + this.conclusiveMs,
+        }),
       )
     )
     const taken = Effect.suspend(() => this.#take(order))

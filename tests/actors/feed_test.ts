@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { Effect } from "effect"
 import { backoffMs } from "../../domain/backoff.ts"
 import type { Bar } from "../../domain/market.ts"
 import { limits } from "../../limits.ts"
@@ -257,12 +258,48 @@ everySeed("a bar whose end nobody has heard is not closed by the clock", (world)
 
 everySeed("a bar that the clock has closed is not published again by a late trade", (world) => {
   const keel = trading(world, { assignments: [assignment("a", BTC)] })
-  keel.run(1_000 - (world.time.now - START_MS) % 1_000 + 800)
+  const { time, venue } = world
+  // Quotes go on, trades do not: the clock has to close the bar.
+  venue.drive(100_000)
+  const quote = () => {
+    venue.emit(venue.quote(BTC))
+    venue.later(200, quote)
+  }
+  quote()
+  keel.run(2_000)
   const closedBar = liveBars(keel, "a").at(-1)!
-  world.venue.print(BTC, "100", closedBar.openTime + 999)
+  assert.ok(time.now - closedBar.openTime > 1_900)
+  venue.print(BTC, "100", closedBar.openTime + 999)
+  keel.run(100)
+  venue.print(BTC, "100")
   keel.run(3_000)
   const times = liveBars(keel, "a").map(({ openTime }) => openTime)
   assert.deepEqual(times, [...new Set(times)])
+  keel.stop()
+})
+
+everySeed("a price that has waited to be read is as old as it is", (world) => {
+  const disk = { delayMs: 0 }
+  const keel = trading(world, {
+    store: (store) => ({
+      ...store,
+      append: (records) => Effect.suspend(() => Effect.delay(store.append(records), disk.delayMs)),
+    }),
+  })
+  // The feed writes for four seconds that it is lost; what comes meanwhile waits in its mailbox.
+  disk.delayMs = 4_000
+  world.venue.cutMarket()
+  keel.run(1_000)
+  assert.ok(world.venue.streaming)
+  world.venue.drive(100_000)
+  keel.run(3_100)
+  disk.delayMs = 0
+  keel.run(10)
+  keel.signal("enter", BTC)
+  // Behind what is still being written slowly.
+  keel.run(5_000)
+  assert.equal(world.venue.submits.length, 0)
+  assert.ok(denials(world).includes("MARKET_DATA_STALE"))
   keel.stop()
 })
 

@@ -222,7 +222,9 @@ everySeed("a swapped strategy hands its holding to the next and touches nobody e
   for (const [path, count] of keel.allRestarts()) assert.equal(count, restarts.get(path) ?? 0, path)
   // What is gone is not written to any more.
   const letters = keel.system.deadLetterCount
+  for (let i = 0; i < 3; i++) keel.signal("exit", ETH, "nobody")
   keel.run(5_000)
+  assert.equal(world.events("OrderDenied").length, 3)
   assert.equal(keel.system.deadLetterCount, letters)
   keel.signal("exit", BTC, `c:${BTC}`)
   keel.run(1_000)

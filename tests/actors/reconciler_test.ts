@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { reconcilerOf } from "../../actors/names.ts"
 import { formatDecimal, isEqual } from "../../domain/decimal.ts"
 import { limits } from "../../limits.ts"
 import { Forbidden, Throttled } from "../../venues/market_data.ts"
@@ -93,12 +94,16 @@ everySeed("a fill that is lost while nothing can be read is found afterwards", (
   keel.signal("enter", BTC)
   keel.run(100)
   world.venue.readsDown = unreachable
+  const downSince = world.time.now
   keel.run(300_000)
   keel.signal("enter", ETH)
   keel.run(1_000)
   assert.equal(world.books().fills.length, 1)
   world.venue.readsDown = undefined
+  const since = world.venue.executionReads.length
   keel.run(40_000)
+  const [first] = world.venue.executionReads.slice(since)
+  assert.ok(first!.since < downSince - 59_000)
   assert.equal(world.books().fills.length, 2)
   for (const id of [BTC, ETH]) {
     assert.ok(isEqual(world.books().positions.get(id)!.quantity, world.venue.position(id)))
@@ -160,6 +165,19 @@ everySeed("a fill on its way is no difference", (world) => {
   keel.stop()
 })
 
+everySeed("what moves while it is compared is no difference", (world) => {
+  const keel = trading(world)
+  world.venue.faults.fills.push("slow")
+  world.venue.faults.frames.push("late", "late")
+  keel.signal("enter")
+  keel.until(() => world.venue.submits.length === 1).run(1_430)
+  keel.send(reconcilerOf(VENUE), { _tag: "Reconcile" })
+  keel.run(10_000)
+  assert.equal(world.events("OrderFilled").length, 1)
+  assert.deepEqual(world.events("AccountReconciled").flatMap((each) => each.differences), [])
+  keel.stop()
+})
+
 everySeed("what the account held before belongs to nobody here", (world) => {
   world.venue.deposit("BTC", "3")
   const keel = trading(world)
@@ -197,6 +215,20 @@ everySeed("a comparison that spans two streams lifts no gate", (world) => {
   keel.run(10_000)
   assert.equal(account(world)!.ready, false)
   assert.notEqual(keel.model.links.get(VENUE)?.status, "streaming")
+  keel.stop()
+})
+
+everySeed("a comparison that began before the loss counts for nothing after it", (world) => {
+  const keel = trading(world)
+  world.venue.answerMs = 400
+  world.venue.cutPrivate()
+  const streaming = () => keel.model.links.get(VENUE)?.status === "streaming"
+  keel.until(() => !streaming(), 1_000, 1).until(streaming, 5_000, 1).run(100)
+  world.venue.cutPrivate()
+  keel.until(() => !streaming(), 1_000, 1).until(streaming, 5_000, 1)
+  const upAt = world.time.now
+  keel.until(() => account(world)!.ready, 10_000, 1)
+  assert.ok(world.time.now - upAt >= 1_200, `ready ${world.time.now - upAt} ms after it came back`)
   keel.stop()
 })
 
