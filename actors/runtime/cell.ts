@@ -595,9 +595,14 @@ export class Cell extends Ref implements Runnable {
 
   private resize(size: number) {
     const depth = this.tail - this.head
-    const ring = new Array<unknown>(size)
-    for (let i = 0; i < depth; i++) ring[i] = this.ring[(this.head + i) & this.mask]
-    this.ring = ring
+    if ((this.head & this.mask) === 0 && size > this.ring.length) {
+      // A burst into an empty mailbox: all lie in order from the first place on, and can stay.
+      this.ring.length = size
+    } else {
+      const ring = new Array<unknown>(size)
+      for (let i = 0; i < depth; i++) ring[i] = this.ring[(this.head + i) & this.mask]
+      this.ring = ring
+    }
     this.mask = size - 1
     for (const [key, place] of this.places ?? []) this.places!.set(key, place - this.head)
     this.head = 0

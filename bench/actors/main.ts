@@ -39,9 +39,9 @@ const SCALES: Readonly<Record<string, number>> = {
   erlang: 1,
   array_mailbox: 2,
   xstate: 1,
-  xstate_machine: 0.1,
-  nact: 0.25,
-  comedy: 0.1,
+  xstate_machine: 0.2,
+  nact: 0.5,
+  comedy: 0.5,
   effect_queue: 0.25,
 }
 /**
