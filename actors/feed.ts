@@ -419,9 +419,8 @@ function tell(line: Line, options: FeedOptions, actor: Context) {
 
 function publish(state: State, line: Line, bar: Bar, actor: Context) {
   const bars = line.builders.get(bar.intervalMs)
-  const after = bars?.last
-  // The clock had closed it before its last trades came: what has been published is not rewritten.
-  if (bars === undefined || (after !== undefined && bar.openTime <= after)) return
+  if (bars === undefined) return
+  const after = bars.last
   line.builders.set(bar.intervalMs, { ...bars, last: bar.openTime })
   for (const { id, instrument, interval } of state.books.assignments.values()) {
     if (instrument === bar.instrument && intervalMs(interval) === bar.intervalMs) {

@@ -116,15 +116,40 @@ for (const intent of ["enter", "exit"] as const) {
     // The new incarnation has no proof before the next quote.
     keel.run(400)
     keel.signal(intent, BTC)
+    keel.run(20)
+    gate.delayMs = 0
     keel.run(10_000)
     assert.equal(world.venue.submits.length, sent + 1)
-    assert.ok(world.events("OrderDenied").at(-1)!.detail.includes("at=sending"))
+    const { code, detail } = world.events("OrderDenied").at(-1)!
+    assert.equal(code, "ORDER_IN_FLIGHT")
+    assert.match(detail, /at=sending/)
     assert.equal(keel.restarts(paths.executor), 0)
     assertSame(world)
-    gate.delayMs = 0
-    keel.run(1_000).stop()
+    keel.stop()
   })
 }
+
+everySeed("a denial for one signal does not forget the approval of another", (world) => {
+  const gate = { delayMs: 0 }
+  const keel = trading(world, { store: delayed(gate) })
+  world.venue.faults.fills.push("rest")
+  keel.signal("enter", ETH, "another")
+  keel.run(1_000)
+  gate.delayMs = 1_000
+  keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: "keel-test-1", by: "x" })
+  keel.run(10)
+  keel.signal("enter", BTC)
+  keel.signal("enter", BTC)
+  // The denial is durable now, and the order of the approval is still being written.
+  keel.run(2_100)
+  assert.deepEqual(denials(world), ["ORDER_IN_FLIGHT"])
+  keel.signal("enter", BTC)
+  gate.delayMs = 0
+  keel.run(5_000)
+  assert.deepEqual(denials(world), ["ORDER_IN_FLIGHT", "ORDER_IN_FLIGHT"])
+  assert.ok(world.events("OrderDenied").every(({ detail }) => !detail.includes("at=sending")))
+  keel.stop()
+})
 
 everySeed("an approval whose proof expires in the queue is refused at sending", (world) => {
   const gate = { delayMs: 0 }

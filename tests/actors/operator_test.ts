@@ -334,6 +334,20 @@ everySeed("an actor is restarted, or crashed on purpose, by command", (world) =>
   keel.stop()
 })
 
+everySeed("flatten closes all positions side by side", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  world.venue.faults.fills.push("slow", "slow")
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  const begun = world.time.now
+  keel.until(isFinal(keel, "f"))
+  assert.ok(world.time.now - begun < 2_500, `${world.time.now - begun} ms`)
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  keel.stop()
+})
+
 Deno.test("closing takes the venue's time, and no longer than its limit", () => {
   const world = new World()
   const keel = trading(world)

@@ -170,7 +170,8 @@ everySeed("what moves while it is compared is no difference", (world) => {
   world.venue.faults.fills.push("slow")
   world.venue.faults.frames.push("late", "late")
   keel.signal("enter")
-  keel.until(() => world.venue.submits.length === 1).run(1_430)
+  // All fills have been read just before it is filled, and the balances just after.
+  keel.until(() => world.venue.submits.length === 1, 1_000, 1).run(1_430)
   keel.send(reconcilerOf(VENUE), { _tag: "Reconcile" })
   keel.run(10_000)
   assert.equal(world.events("OrderFilled").length, 1)
