@@ -78,9 +78,12 @@ Deno.test("every type says something", () => holds(typeProblems, sources))
 
 Deno.test("nothing is left unfinished, and no machine is named", () => holds(textProblems, texts))
 
-Deno.test("deno.lock names no host", () => {
+Deno.test("the lock files name no host, and a start fetches no browser", () => {
   const lock = Deno.readTextFileSync(`${root}/deno.lock`)
   assert.deepEqual(lockProblems(lock), [])
+  assert.deepEqual(lockProblems(Deno.readTextFileSync(`${root}/tests/deno.lock`)), [])
+  // Every package of the lock file beside `deno.json` is fetched by every task.
+  assert.ok(!/chromium|playwright|axe-core/.test(lock), "deno.lock holds what only tests need")
 })
 
 Deno.test("every dependency is one exact version", () => {

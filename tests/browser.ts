@@ -6,8 +6,8 @@
  * (Linux on x64), which needs neither an installation nor root. Without any, tests are skipped and
  * one line says why; in CI that is an error, because a test that never runs is not a test.
  */
-// Named here and not in `deno.json`: what stands there is fetched by every start, and a browser of
-// 70 MB is for those who run the tests.
+// Named here and locked in `tests/deno.lock`: whatever the lock file beside `deno.json` holds is
+// fetched by every start, and a browser of 70 MB is for those who run the tests.
 import {
   type Browser,
   type BrowserContextOptions,
