@@ -23,7 +23,12 @@ async function visit(
   options: BrowserContextOptions = {},
 ): Promise<void> {
   // Without a locale the bundled Chromium hands `Intl` a tag it rejects.
-  const context = await browser!.newContext({ locale: "en-US", ...options })
+  // Without motion: a colour half-way between two themes has no contrast to measure.
+  const context = await browser!.newContext({
+    locale: "en-US",
+    reducedMotion: "reduce",
+    ...options,
+  })
   const page = await context.newPage()
   const complaints: Array<string> = []
   page.on("pageerror", (error) => complaints.push(String(error)))
