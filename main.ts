@@ -341,6 +341,7 @@ const simulate = Effect.fnUntraced(function* (
         ? { kind: "synthetic", seed: options.seed }
         : { kind: "recording", recording: replay.recording, clock: replay.clock },
       ledger,
+      ...(replay !== undefined && { balances: fundsFor(replay) }),
     }),
     failed,
   )
@@ -348,6 +349,11 @@ const simulate = Effect.fnUntraced(function* (
   const keys = { key: Redacted.make(simulated.key), secret: Redacted.make(simulated.secret) }
   return yield* connect(config, keys, { rest, stream: ws, wsApi }, simulated)
 })
+
+/** Whatever the recorded instruments are paid in. */
+function fundsFor({ recording }: Replay): Readonly<Record<string, string>> {
+  return Object.fromEntries(recording.symbols.map(({ quoteAsset }) => [quoteAsset, "100000"]))
+}
 
 const connect = Effect.fnUntraced(function* (
   { mode, venues }: Config,
