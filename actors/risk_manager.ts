@@ -7,7 +7,7 @@
  */
 import { Effect } from "effect"
 import type { Books } from "../domain/books.ts"
-import { type Decimal, multiply } from "../domain/decimal.ts"
+import { add, type Decimal, multiply, zero } from "../domain/decimal.ts"
 import type { Equity } from "../domain/equity.ts"
 import type { EventOf, JournalRecord } from "../domain/event.ts"
 import type { Fresh } from "../domain/freshness.ts"
@@ -39,9 +39,9 @@ interface State {
   readonly instruments: ReadonlyMap<InstrumentId, Instrument>
   readonly proofs: Map<InstrumentId, Fresh>
   readonly marks: Map<InstrumentId, Decimal>
-  /** Approved, and neither in the books nor refused: openings as notional, and exits. */
+  /** Approved, and neither in the books nor refused: openings as notional, exits as quantity. */
   readonly pending: Map<InstrumentId, { readonly notional: Decimal; readonly at: number }>
-  readonly exits: Map<InstrumentId, number>
+  readonly exits: Map<InstrumentId, { readonly quantity: Decimal; readonly at: number }>
   readonly approvedAt: Array<number>
   equity: Equity | undefined
 }
@@ -143,7 +143,7 @@ function contextOf(
   for (const [id, { at }] of state.pending) {
     if (at <= now - options.pendingForMs) state.pending.delete(id)
   }
-  for (const [id, at] of state.exits) {
+  for (const [id, { at }] of state.exits) {
     if (at <= now - options.pendingForMs) state.exits.delete(id)
   }
   return {
@@ -155,6 +155,7 @@ function contextOf(
     equityAtDayStart: state.books.curves.get(options.venue)?.dayStart,
     ordersLastMinute: state.approvedAt.length,
     pending: new Map([...state.pending].map(([id, { notional }]) => [id, notional])),
+    reducing: new Map([...state.exits].map(([id, { quantity }]) => [id, quantity])),
     now,
   }
 }
@@ -171,8 +172,6 @@ const signalled = Effect.fnUntraced(function* (
   const wish = { origin: runner, reason: signal.reason }
   const decision = signal.intent === "enter"
     ? approveOpening(context, { ...wish, notional }, state.proofs.get(signal.instrument))
-    : state.exits.has(signal.instrument)
-    ? exitPending(signal.instrument)
     : approveReducing(context, { ...wish, quantity: undefined, byOperator: false })
   if (decision._tag === "Denied") {
     const side = signal.intent === "enter" ? "buy" : "sell"
@@ -215,10 +214,6 @@ const close = Effect.fnUntraced(function* (
   return state
 })
 
-function exitPending(instrument: InstrumentId): Denied {
-  return { _tag: "Denied", code: "ORDER_IN_FLIGHT", detail: `instrument=${instrument} at=approval` }
-}
-
 function denial(
   { code, detail }: Denied,
   origin: string,
@@ -236,6 +231,9 @@ function send(state: State, order: Approved, actor: Context): boolean {
   if (order.purpose === "open") {
     const notional = multiply(order.quantity, order.fresh.ask)
     state.pending.set(id, { notional, at: actor.now() })
-  } else state.exits.set(id, actor.now())
+  } else {
+    const before = state.exits.get(id)?.quantity ?? zero
+    state.exits.set(id, { quantity: add(before, order.quantity), at: actor.now() })
+  }
   return true
 }

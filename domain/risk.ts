@@ -175,13 +175,14 @@ export function approveReducing(
   }
   const pending = context.reducing?.get(instrument.id) ?? zero
   const underWay = add(pending, closingQuantity(books, instrument.id, side))
-  if (isPositive(underWay) && !wish.byOperator) {
+  const available = smaller(own, subtract(absolute(position.quantity), underWay))
+  // An operator closes what is not being closed already; a strategy waits for its own order.
+  if (isPositive(underWay) && (!wish.byOperator || !isPositive(available))) {
     return denied("ORDER_IN_FLIGHT", {
       instrument: instrument.id,
       quantity: formatDecimal(underWay),
     })
   }
-  const available = smaller(own, subtract(absolute(position.quantity), underWay))
   const wanted = smaller(smaller(wish.quantity ?? available, available), instrument.quantityMax)
   const quantity = tradableQuantity(instrument, wanted, context.marks.get(instrument.id))
   if (!isPositive(quantity)) {

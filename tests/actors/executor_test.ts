@@ -49,7 +49,7 @@ everySeed("a signal that comes twice is one order", (world) => {
   keel.signal("exit")
   keel.run(3_000)
   assert.deepEqual(world.venue.submits.map(({ side }) => side), ["buy", "sell"])
-  assert.match(world.events("OrderDenied")[1]!.detail, /at=approval/)
+  assert.match(world.events("OrderDenied")[1]!.detail, /quantity=9\.989/)
   assert.equal(denials(world).length, 2)
   assertSame(world)
   keel.stop()

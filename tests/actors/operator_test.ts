@@ -101,6 +101,24 @@ everySeed("one position is closed, also while paused, and the venue confirms it"
   keel.stop()
 })
 
+everySeed("two closes at once sell what is held once, and both end flat", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  const scope = { kind: "position", id: BTC } as const
+  keel.command({ commandId: "one", type: "close_position", scope })
+  keel.command({ commandId: "two", type: "close_position", scope })
+  keel.until(isFinal(keel, "one"))
+  keel.until(isFinal(keel, "two"))
+  const sells = [...world.venue.orders.values()].filter(({ side }) => side === "sell")
+  assert.equal(sells.length, 1)
+  for (const id of ["one", "two"]) {
+    assert.equal(last(keel, id)!.text, `${BTC} is flat: confirmed by the venue.`)
+  }
+  assert.ok(Number(formatDecimal(world.venue.position(BTC))) >= 0)
+  keel.stop()
+})
+
 everySeed("flatten halts, cancels, closes, and says flat when the venue has said so", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)

@@ -388,7 +388,7 @@ Deno.test("approveReducing() denies a strategy with ORDER_IN_FLIGHT; an operator
   assert.equal(approvedQuantity(reduce(books, { byOperator: true })), "6")
   const reducing = new Map([[id, decimal("10")]])
   assertDenied(reduce(fold(holding), {}, { reducing }), "ORDER_IN_FLIGHT")
-  assertDenied(reduce(fold(holding), { byOperator: true }, { reducing }), "BELOW_MINIMUM")
+  assertDenied(reduce(fold(holding), { byOperator: true }, { reducing }), "ORDER_IN_FLIGHT")
 })
 
 Deno.test("approveReducing() passes whatever stands in the way of opening", () => {
