@@ -1,6 +1,6 @@
 /** Cases 10, 26 and 32 to 36: what a crash does, and when what is tried again. */
 import assert from "node:assert/strict"
-import { Cause, Effect, Exit, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import fc from "fast-check"
 import {
   backoffMs,
@@ -611,5 +611,53 @@ testActors(
       yield* Effect.sleep(5)
       yield* Scope.close(scope, Exit.void)
       assert.deepEqual(trace, ["a ended", "safe"])
+    }),
+)
+
+testActors(
+  "a reference that an ended incarnation has left behind reaches nobody",
+  (world) =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const letters: Array<string> = []
+      let leaked = (_: string) => true
+      const system = yield* boot(world, [
+        actor({ name: "witness" }, (word) => void heard.push(word)),
+        actor({
+          name: "a",
+          init: (self) => {
+            const witness = self.ref(named("witness"))
+            // As a socket does that was not closed: it calls from outside any fiber.
+            if (self.incarnation === 0) leaked = (word) => witness.send(word)
+          },
+        }),
+      ])
+      system.onDeadLetter(({ reason }) => letters.push(reason))
+      assert.equal(leaked("while alive"), true)
+      system.crash("root/a", "boom")
+      assert.equal(leaked("after its end"), false)
+      yield* settled(system)
+      assert.equal(leaked("beside its successor"), false)
+      assert.deepEqual(heard, ["while alive"])
+      assert.deepEqual(letters, ["fenced", "fenced"])
+    }),
+)
+
+testActors(
+  "a child that crashes while its supervisor stops is not started again",
+  (world) =>
+    Effect.gen(function* () {
+      let starts = 0
+      const scope = yield* Scope.make()
+      const inner = root([
+        actor({ name: "a", init: () => void starts++ }),
+        actor({ name: "slow", terminate: () => Effect.sleep(20) }),
+      ], { name: "inner" })
+      const system = yield* Scope.provide(boot(world, [inner]), scope)
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* Effect.sleep(5)
+      assert.equal(system.crash("root/inner/a", "boom"), true)
+      yield* Fiber.join(closing)
+      assert.equal(starts, 1)
     }),
 )

@@ -13,7 +13,7 @@ import {
   type SupervisionReport,
 } from "../../../actors/runtime/mod.ts"
 import { actor, boot, named } from "./tree.ts"
-import { settled, testActors, testVirtual } from "./world.ts"
+import { settled, testActors, testVirtual, virtualWorld } from "./world.ts"
 
 testActors(
   "case 37: the message being handled at a crash is dropped and reported with a hash of its content; queued ones survive in order",
@@ -579,3 +579,79 @@ testActors(
       assert.equal(next, 100_000)
     }),
 )
+
+testActors(
+  "what was conflated and has been handled takes a new place",
+  (world) =>
+    Effect.gen(function* () {
+      const heard: Array<number> = []
+      const system = yield* boot(world, [behavior<void, Tick>({
+        name: ticks.id,
+        mailbox: { capacity: 10, overflow: "conflate", key: (tick) => tick.key },
+        restart: "permanent",
+        init: () => {},
+        receive: (_, { price }) => {
+          heard.push(price)
+          if (price === 1) return Effect.sleep(5)
+        },
+      })])
+      const ref = system.ref(ticks)
+      ref.send({ key: "a", price: 1 })
+      ref.send({ key: "b", price: 2 })
+      yield* Effect.sleep(2)
+      // The first a is at work, and its place in the ring is free.
+      ref.send({ key: "a", price: 3 })
+      ref.send({ key: "b", price: 4 })
+      yield* Effect.sleep(8)
+      yield* settled(system)
+      assert.deepEqual(heard, [1, 4, 3])
+    }),
+)
+
+testActors(
+  "who cannot wait does not overtake those who wait, although there is room",
+  (world) =>
+    Effect.gen(function* () {
+      const heard: Array<string> = []
+      const system = yield* boot(world, [actor(
+        { name: "journal", mailbox: { capacity: 2, overflow: "suspend" } },
+        (word) => {
+          heard.push(word)
+          return Effect.sleep(5)
+        },
+      )])
+      const ref = system.ref(named("journal"))
+      ref.send("1")
+      yield* Effect.sleep(1)
+      ref.send("2")
+      ref.send("3")
+      const waiting = yield* Effect.forkChild(
+        Effect.all([offer(ref, "4"), offer(ref, "5")], { concurrency: "unbounded" }),
+      )
+      // 2 is at work, 3 and 4 wait in the mailbox, 5 outside; or there is room and 5 still waits.
+      yield* Effect.sleep(7)
+      assert.equal(ref.send("overtakes"), false)
+      assert.deepEqual(yield* Fiber.join(waiting), [true, true])
+      yield* Effect.sleep(25)
+      yield* settled(system)
+      assert.deepEqual(heard, ["1", "2", "3", "4", "5"])
+    }),
+)
+
+Deno.test("who sends to himself leaves the turn to those he sends to", async () => {
+  const world = virtualWorld()
+  await world.run(Effect.gen(function* () {
+    const system = yield* boot(world, [
+      actor({ name: "feed" }, (word, self) => {
+        self.ref(named("strategy")).send("tick")
+        if (Number(word) < 5_000) self.self.send(`${Number(word) + 1}`)
+      }),
+      actor({ name: "strategy" }),
+    ])
+    system.ref(named("feed")).send("1")
+    yield* settled(system)
+    const [, strategy] = system.tree().children
+    assert.equal(strategy?.processed, 5_000)
+    assert.ok(strategy.mailboxDepthMax <= 2, `${strategy.mailboxDepthMax} ticks piled up`)
+  }))
+})
