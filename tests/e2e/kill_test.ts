@@ -6,13 +6,13 @@
  */
 import assert from "node:assert/strict"
 import type { Books } from "../../domain/books.ts"
-import { formatDecimal, toNumber } from "../../domain/decimal.ts"
+import { formatDecimal } from "../../domain/decimal.ts"
 import type { Overview } from "../../domain/overview.ts"
-import { foldedJournal, stateOf, type VenueAddress, venueBalances } from "./api.ts"
+import { stateOf, type VenueAddress } from "./api.ts"
+import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
 
 const KILLS = 10
-const OPENING_USDT = 100_000
 
 /** What the state says of money, as the fold says it. */
 function assertIsFold(state: Overview, books: Books) {
@@ -39,26 +39,6 @@ function assertIsFold(state: Overview, books: Books) {
   assert.deepEqual(
     state.strategies.map(({ id }) => id).toSorted(),
     [...books.assignments.keys()].toSorted(),
-  )
-}
-
-/** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
-function assertIsVenues(books: Books, venue: ReadonlyMap<string, number>) {
-  for (const position of books.positions.values()) {
-    const base = position.instrument.split("/")[0] ?? ""
-    const held = venue.get(base) ?? 0
-    const ours = toNumber(position.quantity)
-    assert.ok(Math.abs(held - ours) < 1e-9, `${base}: the venue has ${held}, we ${ours}`)
-  }
-  const account = books.accounts.get("binance")
-  const moved = account?.moved.get("USDT")
-  const cash = OPENING_USDT + (moved === undefined ? 0 : toNumber(moved))
-  assert.ok(Math.abs((venue.get("USDT") ?? 0) - cash) < 1e-6, `USDT: ${venue.get("USDT")}, ${cash}`)
-}
-
-function isQuiet(books: Books): boolean {
-  return [...books.orders.values()].every(({ status }) =>
-    ["filled", "canceled", "expired", "rejected"].includes(status)
   )
 }
 
@@ -93,23 +73,10 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
   for (let kill = 0; kill <= KILLS; kill++) {
     const { keel, url } = await startKeel(args, env)
     await using _ = keel
-    // Reconciled, and nothing in flight: the moment at which both sides can be compared.
-    const state = await eventually(
-      async () => {
-        const state = await stateOf(url)
-        const books = await foldedJournal(url, state.seq)
-        const balances = await venueBalances(address)
-        return { state, books, balances, after: await stateOf(url) }
-      },
-      ({ state, books, after }) =>
-        state.accounts[0]?.status === "ready" && isQuiet(books) &&
-        after.orders.length === state.orders.length,
-      30_000,
-      50,
-    )
-    assertIsFold(state.state, state.books)
-    assertIsVenues(state.books, state.balances)
-    const ids = [...state.books.orders.keys()]
+    const { state, books, balances } = await quietMoment(url, address)
+    assertIsFold(state, books)
+    assertIsVenues(books, balances)
+    const ids = [...books.orders.keys()]
     assert.equal(new Set(ids).size, ids.length)
     ordersSeen.push(ids.length)
     if (kill === KILLS) break
