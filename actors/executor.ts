@@ -272,12 +272,13 @@ const reported = Effect.fnUntraced(function* (
 
 function newFills(books: Books, executions: ReadonlyArray<Execution>): ReadonlyArray<Event> {
   const byVenueId = new Map(
-    [...books.orders.values()].map((order) => [order.venueOrderId, order]),
+    [...books.orders.values()].map((order) => [`${order.instrument}:${order.venueOrderId}`, order]),
   )
   const seen = new Set<string>()
   const filled = new Map<string, Decimal>()
   return executions.flatMap((execution): ReadonlyArray<Event> => {
-    const order = books.orders.get(execution.clientOrderId) ?? byVenueId.get(execution.venueOrderId)
+    const order = books.orders.get(execution.clientOrderId) ??
+      byVenueId.get(`${execution.instrument}:${execution.venueOrderId}`)
     // Somebody else's: the reconciler reports what does not add up.
     if (order === undefined || order.instrument !== execution.instrument) return []
     const key = executionKey(order.instrument, execution.executionId)

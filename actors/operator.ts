@@ -10,7 +10,12 @@ import { type Books, openOrders } from "../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
 import { add, formatDecimal, isPositive, isZero, subtract, zero } from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
-import { type Instrument, type InstrumentId, tradableQuantity } from "../domain/instrument.ts"
+import {
+  type Instrument,
+  type InstrumentId,
+  tradableQuantity,
+  venueOf,
+} from "../domain/instrument.ts"
 import { isOpen } from "../domain/order.ts"
 import { type Assignment, assignmentId } from "../domain/strategy.ts"
 import type { Broker } from "../venues/broker.ts"
@@ -231,9 +236,8 @@ const carryOut = Effect.fnUntraced(function* (
       return yield* closeAll(
         command,
         state,
-        options.instruments
-          .filter(({ venue }) => scope.kind === "all" || venue === id)
-          .map((each) => each.id),
+        [...new Set([...options.instruments.map((each) => each.id), ...books.positions.keys()])]
+          .filter((each) => scope.kind === "all" || venueOf(each) === id),
         options,
         actor,
       )
@@ -336,20 +340,52 @@ const closeAll = Effect.fnUntraced(function* (
       { concurrency: "unbounded", discard: true },
     )
     const left = yield* Effect.result(heldAtVenue(state, instruments, options))
-    if (Result.isSuccess(left) && left.success.length === 0) {
+    const trouble = Result.isFailure(left)
+      ? `the venue does not confirm it (${left.failure.message})`
+      : notFlat(books, ids, instruments, left.success)
+    if (trouble === undefined) {
       const what = ids.length === 1 ? `${ids[0]} is flat` : "Flat"
       return yield* say(`${what}: confirmed by the venue.`, "confirmed", true)
     }
     const isLast = round === ROUNDS
-    const trouble = Result.isFailure(left)
-      ? `the venue does not confirm it (${left.failure.message})`
-      : `still held: ${left.success.join(", ")}`
     yield* isLast
       ? say(`NOT flat: ${trouble}. Look at the positions.`, "error", true)
       : say(`Not flat yet: ${trouble}.`, "warning")
     if (!isLast) yield* Effect.sleep(options.confirmTimeoutMs / ROUNDS)
   }
 })
+
+/**
+ * Why it cannot be called flat: what the venue holds, what our books hold though the venue's balance
+ * does not show it, and what may still be filled. Undefined when there is nothing.
+ */
+function notFlat(
+  books: Books,
+  ids: ReadonlyArray<InstrumentId>,
+  instruments: ReadonlyArray<Instrument>,
+  atVenue: ReadonlyArray<string>,
+): string | undefined {
+  const inBooks = instruments.filter((each) =>
+    !isZero(sellable(books, each)) && !atVenue.some((held) => held.endsWith(` ${each.base}`))
+  )
+  const orphans = [...books.positions.values()].filter(({ instrument, quantity }) =>
+    ids.includes(instrument) && !isZero(quantity) &&
+    !instruments.some(({ id }) => id === instrument)
+  )
+  const held = [
+    ...atVenue,
+    ...inBooks.map(({ id }) => `${id} by our books`),
+    ...orphans.map(({ instrument }) => `${instrument}, which is not configured any more`),
+  ]
+  const open = openOrders(books).filter(({ instrument }) => ids.includes(instrument))
+  const reasons = [
+    ...(held.length > 0 ? [`still held: ${held.join(", ")}`] : []),
+    ...(open.length > 0
+      ? [`may still be filled: ${open.map(({ clientOrderId }) => clientOrderId).join(", ")}`]
+      : []),
+  ]
+  return reasons.length === 0 ? undefined : reasons.join("; ")
+}
 
 type Say = (text: string, tone: Tone, final?: boolean) => Effect.Effect<unknown, Error>
 

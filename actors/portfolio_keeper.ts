@@ -71,7 +71,7 @@ function value(
   const isDue = actor.now() - state.markedAt >= markEveryMs
   if (!isDue && books.curves.has(venue)) return state
   state.markedAt = actor.now()
-  return isNews(books, venue, equity)
+  return isNews(books, venue, equity, actor.now())
     ? Effect.as(
       record(actor, books, [{
         _tag: "EquityMarked",
@@ -85,7 +85,8 @@ function value(
     : state
 }
 
-function isNews(books: Books, venue: string, equity: Equity): boolean {
-  const last = books.curves.get(venue)?.last
-  return last === undefined || !isEqual(last, equity.total)
+function isNews(books: Books, venue: string, equity: Equity, now: number): boolean {
+  const curve = books.curves.get(venue)
+  return curve === undefined || !isEqual(curve.last, equity.total) ||
+    curve.day !== Math.floor(now / 86_400_000)
 }

@@ -260,6 +260,10 @@ const reconcile = Effect.fnUntraced(function* (
   yield* catchUp(actor, books)
   const balancesDiffer = yield* compare(state, options, actor)
   const earlier = books.accounts.get(venue)?.differences ?? []
+  if (balancesDiffer === undefined && !books.accounts.get(venue)?.ready) {
+    actor.sendAfter(options.retryMs, { _tag: "Reconcile" })
+    return
+  }
   const differences = [
     ...atVenue.flatMap((report) => unexpected(books, report)),
     // What could not be compared now is as it was.

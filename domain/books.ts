@@ -67,7 +67,7 @@ export interface EquityCurve {
   /** Highest equity ever marked, and the largest (peak - equity) / peak. */
   readonly peak: Decimal
   readonly drawdown: Decimal
-  /** Days since 1970 (UTC), and the first equity marked on that day. */
+  /** Days since 1970 (UTC), and the equity with which that day began: the last one before it. */
   readonly day: number
   readonly dayStart: Decimal
   /** The newest points, oldest first; bounded. */
@@ -263,7 +263,7 @@ export function applyRecord(books: Books, record: JournalRecord): void {
       const { venue, total, peak, drawdown } = event
       const day = Math.floor(time / 86_400_000)
       const before = books.curves.get(venue)
-      const dayStart = before?.day === day ? before.dayStart : total
+      const dayStart = before?.day === day ? before.dayStart : before?.last ?? total
       const points = [...(before?.points ?? []).slice(1 - booksLimits.equityPoints), {
         time,
         total,

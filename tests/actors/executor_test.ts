@@ -1,11 +1,12 @@
 import assert from "node:assert/strict"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { executorOf, riskManagerOf } from "../../actors/names.ts"
 import { formatDecimal, isEqual } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Order } from "../../domain/order.ts"
 import { limits } from "../../limits.ts"
 import type { EventStore } from "../../storage/event_store.ts"
+import type { Broker } from "../../venues/broker.ts"
 import { BTC, ETH, type SubmitFault, unreachable, VENUE } from "./fakes.ts"
 import { assignment, everySeed, type Keel, paths, type World } from "./harness.ts"
 
@@ -581,3 +582,43 @@ function delayed(gate: { delayMs: number }) {
       ),
   })
 }
+
+everySeed("two instruments may have the same order id at the venue", (world) => {
+  world.venue.drive(250)
+  const same = <A extends { readonly venueOrderId: string }>(it: A): A => ({
+    ...it,
+    venueOrderId: "7",
+  })
+  const broker = (it: Broker): Broker => ({
+    ...it,
+    submit: (order) => Effect.map(it.submit(order), same),
+    order: (instrument, id) => Effect.map(it.order(instrument, id), Option.map(same)),
+    openOrders: Effect.map(it.openOrders, (orders) => orders.map(same)),
+    // The list of executions names the venue's order id only.
+    executions: (instrument, since) =>
+      Effect.map(
+        it.executions(instrument, since),
+        (all) => all.map((each) => ({ ...same(each), clientOrderId: "" })),
+      ),
+  })
+  const keel = world.start({
+    change: (options) => ({
+      ...options,
+      accounts: options.accounts.map((account) => ({
+        ...account,
+        reconciler: { ...account.reconciler, broker: broker(account.reconciler.broker) },
+        executor: { ...account.executor, broker: broker(account.executor.broker) },
+      })),
+    }),
+  }).ready().run(3_000)
+  world.venue.faults.frames.push("lose", "lose", "lose", "lose")
+  keel.signal("enter", BTC)
+  keel.run(40)
+  keel.signal("enter", ETH)
+  keel.run(60_000)
+  for (const { status, clientOrderId } of world.books().orders.values()) {
+    assert.equal(status, "filled", clientOrderId)
+  }
+  assertSame(world)
+  keel.stop()
+})

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict"
+import { Effect } from "effect"
+import type { TreeOptions } from "../../actors/tree.ts"
 import { formatDecimal, isEqual } from "../../domain/decimal.ts"
 import { type Command, CommandRefused } from "../../domain/command.ts"
 import { limits } from "../../limits.ts"
+import type { Broker } from "../../venues/broker.ts"
 import { BTC, ETH, unreachable, VENUE } from "./fakes.ts"
 import { assignment, everySeed, type Keel, paths, World } from "./harness.ts"
 
@@ -137,6 +140,39 @@ everySeed("flatten halts, cancels, closes, and says flat when the venue has said
   assert.equal(world.venue.orders.get("keel-test-2")!.status, "canceled")
   keel.stop()
 })
+
+everySeed("flatten does not say flat while an order may still be filled", (world) => {
+  world.venue.drive(250)
+  world.venue.faults.fills.push("rest")
+  // Cancels are taken and never take effect.
+  const broker = (it: Broker): Broker => ({ ...it, cancel: () => Effect.succeed("requested") })
+  const keel = world.start({ change: withBroker(broker) }).ready().run(3_000)
+  keel.signal("enter", BTC)
+  keel.run(500)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  assert.match(last(keel, "f")!.text, /^NOT flat: may still be filled: keel-test-1\. /)
+  keel.stop()
+})
+
+everySeed(
+  "flatten does not say flat of a position whose instrument is configured no more",
+  (world) => {
+    world.venue.drive(250)
+    const first = world.start().ready().run(3_000)
+    first.signal("enter", ETH)
+    first.run(1_000)
+    first.kill()
+    const keel = world.start({ change: onlyInstrument(BTC) }).ready().run(3_000)
+    keel.command({ commandId: "f", type: "flatten", scope: all })
+    keel.until(isFinal(keel, "f"))
+    assert.match(
+      last(keel, "f")!.text,
+      /^NOT flat: still held: ETH\/USDT\S+, which is not configured/,
+    )
+    keel.stop()
+  },
+)
 
 everySeed("flatten works while prices are stale and the private stream is lost", (world) => {
   const keel = trading(world)
@@ -380,3 +416,29 @@ Deno.test("closing takes the venue's time, and no longer than its limit", () => 
   assert.equal(last(keel, "c")!.tone, "confirmed")
   keel.stop()
 })
+
+function withBroker(change: (broker: Broker) => Broker): (options: TreeOptions) => TreeOptions {
+  return (options) => ({
+    ...options,
+    accounts: options.accounts.map((account) => ({
+      ...account,
+      reconciler: { ...account.reconciler, broker: change(account.reconciler.broker) },
+      executor: { ...account.executor, broker: change(account.executor.broker) },
+    })),
+  })
+}
+
+function onlyInstrument(wanted: string): (options: TreeOptions) => TreeOptions {
+  const only = <A extends { readonly id: string }>(all: ReadonlyArray<A>) =>
+    all.filter(({ id }) => id === wanted)
+  return (options) => ({
+    ...options,
+    accounts: options.accounts.map((account) => ({
+      ...account,
+      reconciler: { ...account.reconciler, instruments: only(account.reconciler.instruments) },
+      riskManager: { ...account.riskManager, instruments: only(account.riskManager.instruments) },
+    })),
+    operator: { ...options.operator, instruments: only(options.operator.instruments) },
+    feeds: options.feeds.map((feed) => ({ ...feed, instruments: [wanted] })),
+  })
+}

@@ -82,3 +82,19 @@ everySeed("a loss beyond the day's limit stops openings", (world) => {
 function holds(world: World, id: string): boolean {
   return Number(formatDecimal(world.venue.position(id))) > 0.001
 }
+
+everySeed(
+  "a new day is marked although nothing has changed, so that yesterday's loss ends",
+  (world) => {
+    const stop = world.venue.drive(250)
+    const first = world.start().ready().run(3_000)
+    assert.equal(world.events("EquityMarked").length, 1)
+    first.kill()
+    stop()
+    world.time.run(86_400_000)
+    world.venue.drive(250)
+    const second = world.start().ready().run(2 * limits.account.markEveryMs)
+    assert.equal(world.events("EquityMarked").length, 2)
+    second.stop()
+  },
+)

@@ -256,7 +256,7 @@ Deno.test("an alert that is raised again before it is resolved is the same alert
   assert.deepEqual([again.raisedAt, again.resolvedAt], [3_000, undefined])
 })
 
-Deno.test("the equity of a day begins with its first mark", () => {
+Deno.test("the equity of a day begins with the last mark of the day before", () => {
   const books = emptyBooks()
   const mark = (seq: number, time: number, total: string) =>
     applyRecord(books, {
@@ -275,7 +275,7 @@ Deno.test("the equity of a day begins with its first mark", () => {
   const curve = books.curves.get("binance")!
   assert.deepEqual([curve.day, formatDecimal(curve.dayStart), formatDecimal(curve.last)], [
     1,
-    "2",
+    "1",
     "3",
   ])
   assert.equal(curve.points.length, 3)
