@@ -180,7 +180,7 @@ export const ConfigJson = Schema.Struct({
       maxOrdersPerMinute: defaulting(
         Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
         60,
-        "opening orders in any minute",
+        "orders in any minute, after which nothing is opened",
       ),
       maxDailyLoss: defaulting(
         Amount,
@@ -238,6 +238,12 @@ export function parseConfig(
   const { venues, risk, server, mode } = decoded.success
   const known = new Set(venues.binance.instruments.map((pair) => `${pair}.BINANCE`))
   const problems: Array<Problem> = []
+  const quotes = new Set(venues.binance.instruments.map((pair) => pair.split("/")[1]))
+  if (quotes.size > 1) {
+    // Notionals, limits and equity are amounts of one asset; the first pair names it.
+    const says = `must be pairs of one quote asset, got ${[...quotes].join(" and ")}`
+    problems.push({ path: ["venues", "binance", "instruments"], says })
+  }
   const assignments: Array<Assignment> = []
   const chosen = typeof json.value === "object" && Object.hasOwn(json.value ?? {}, "strategies")
   for (const [index, given] of decoded.success.strategies.entries()) {

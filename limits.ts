@@ -21,8 +21,6 @@ export const limits = {
     periodMs: 10_000,
     /** Full jitter, doubling; forgotten after a stable minute. */
     backoff: { baseMs: 100, capMs: 10_000, resetAfterMs: 60_000 },
-    /** Given to an actor to stop by itself. */
-    shutdownMs: 1_000,
   },
 
   journal: {

@@ -733,9 +733,17 @@ async function main(): Promise<number> {
           return 1
         })
       ),
-      Effect.provide(layerLog(logOptions(options.logLevel))),
+      Effect.provide(layerLog(logOptions(options.logLevel, secretsHere()))),
     ),
   )
+}
+
+/** Whatever of them is set must never be printed, by whichever library. */
+function secretsHere(): ReadonlyArray<Redacted.Redacted> {
+  return ["BINANCE_API_KEY", "BINANCE_API_SECRET"]
+    .map((name) => Deno.env.get(name)?.trim() ?? "")
+    .filter((value) => value !== "")
+    .map((value) => Redacted.make(value))
 }
 
 function replayLine(keel: Keel, summary: ReplaySummary): string {

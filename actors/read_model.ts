@@ -367,7 +367,8 @@ export class ReadModel {
     const price = markPrice(position, mark)
     const ageMs = mark === undefined ? now - position.openedAt : now - mark.heardAt
     const fresh = mark !== undefined && ageMs < mark.staleAfterMs
-    const mayOpen = fresh && mark.source === "stream"
+    const feed = books.feeds.get(venueOf(position.instrument))
+    const mayOpen = fresh && mark.source === "stream" && feed?.status === "streaming"
     return {
       instrument: position.instrument,
       venue: venueOf(position.instrument),

@@ -50,7 +50,7 @@ export function markPrice(position: Position, mark: Mark | undefined): Decimal {
 
 /**
  * Of one venue's account. Total = start + realised + unrealised - fees, which is the same as cash +
- * positions at their marks. A position without a price yet is valued at its cost.
+ * positions at their marks, fees taken in a third asset aside. A position without a price yet is valued at its cost.
  */
 export function equityOf(
   books: Books,

@@ -120,6 +120,10 @@ Deno.test("parseConfig() puts the default strategies on the listed instruments o
 
 const complaints: ReadonlyArray<[unknown, string]> = [
   [
+    { venues: { binance: { instruments: ["BTC/USDT", "ETH/BTC"] } } },
+    "venues.binance.instruments must be pairs of one quote asset, got USDT and BTC",
+  ],
+  [
     withStrategy({ params: { period: "x" } }),
     'strategies[1].params.period must be an integer >= 2, got "x"',
   ],
