@@ -23,6 +23,9 @@ export const limits = {
     backoff: { baseMs: 100, capMs: 10_000, resetAfterMs: 60_000 },
   },
 
+  /** Crashes of one strategy within the period, after which it is stopped, alone. */
+  runner: { intensity: 10, periodMs: 900_000 },
+
   journal: {
     /** Events read at a time on replay. */
     pageSize: 1_000,

@@ -491,6 +491,7 @@ function runnerFor(assignment: Assignment, { instruments, market }: Outside) {
     start: entry.start(assignment.instrument, assignment.params),
     history: market.bars,
     mailboxMax: limits.mailbox.runner,
+    ...limits.runner,
   })
 }
 

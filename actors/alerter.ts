@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import type { Books } from "../domain/books.ts"
 import type { Event, JournalRecord } from "../domain/event.ts"
 import { follow, keepUp, record, type Recorded } from "./journal.ts"
+import { runnerOf } from "./names.ts"
 import { type ActorContext, type ActorName, actorName, behavior } from "./runtime/mod.ts"
 
 export const Alerter: ActorName<Recorded> = actorName("alerter")
@@ -87,6 +88,11 @@ function alertsFor(
       return over(`actor:${event.path}`)
     case "ActorFailed":
       return [raised(`actor:${event.path}`, "critical", `${event.path} has failed`, event.cause)]
+    // Whoever failed has been replaced.
+    case "StrategySwapped":
+      return [...books.alerts.keys()]
+        .filter((id) => id.startsWith("actor:") && id.endsWith(`/${runnerOf(event.from).id}`))
+        .flatMap(over)
     default:
       return []
   }

@@ -82,6 +82,8 @@ export type RunnerMessage =
   }
   /** Prices are missing from here on: what is known of the market has to be read again. */
   | { readonly _tag: "Gap"; readonly instrument: InstrumentId }
+  /** From the runner to itself: it has crashed too often. */
+  | { readonly _tag: "GiveUp" }
   | Recorded
 
 export type OperatorMessage =

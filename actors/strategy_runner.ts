@@ -4,9 +4,9 @@
  * It feeds bars to a pure fold and passes on what the fold wants. It warms up on history that ends
  * exactly where the first live bar begins, at the start and again after every gap, so a strategy
  * never sees a hole; while it reads history it wants nothing. Crashing costs the strategy its state,
- * which history gives back, and costs nobody else anything.
+ * which history gives back, and costs nobody else anything; one that keeps crashing is stopped alone.
  */
-import { Effect } from "effect"
+import { Cause, Effect } from "effect"
 import type { Books } from "../domain/books.ts"
 import { type Decimal, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
 import { type Instrument, intervalMs, tradableQuantity, venueOf } from "../domain/instrument.ts"
@@ -17,7 +17,7 @@ import type { Assignment, RunningStrategy } from "../domain/strategy.ts"
 import type { MarketData } from "../venues/market_data.ts"
 import { follow, keepUp, record } from "./journal.ts"
 import { Monitor, riskManagerOf, type RunnerMessage, runnerOf } from "./names.ts"
-import { type ActorContext, behavior } from "./runtime/mod.ts"
+import { type ActorContext, behavior, type ExitReason, stop } from "./runtime/mod.ts"
 
 export interface StrategyRunnerOptions {
   readonly assignment: Assignment
@@ -26,10 +26,15 @@ export interface StrategyRunnerOptions {
   readonly start: Effect.Effect<RunningStrategy, { readonly message: string }>
   readonly history: MarketData["bars"]
   readonly mailboxMax: number
+  /** More restarts than this within the period end this runner, and nobody else. */
+  readonly intensity: number
+  readonly periodMs: number
 }
 
 interface State {
   readonly books: Books
+  /** It has crashed too often, for the cause stated: nothing is done any more but to end. */
+  readonly gaveUp: string | undefined
   strategy: RunningStrategy
   /** History ends where the live bars begin, and none has been missed since. */
   warm: boolean
@@ -42,21 +47,37 @@ interface State {
   lastSignal: { readonly text: string; readonly at: number } | undefined
 }
 
+/** Of one runner over its incarnations. */
+interface Crashes {
+  /** Starts that were not followed by an end in good order, epoch milliseconds. */
+  starts: ReadonlyArray<number>
+  last: string
+}
+
 type Context = ActorContext<RunnerMessage>
+
+/** Stands in for one that will not be run. */
+const idle: RunningStrategy = { warmUpBars: 0, step: () => [], indicators: () => ({}) }
 
 export function strategyRunner(options: StrategyRunnerOptions) {
   const { assignment } = options
+  const crashes: Crashes = { starts: [], last: "" }
   return behavior<State, RunnerMessage>({
     name: runnerOf(assignment.id).id,
-    restart: "permanent",
+    // Its own intensity, not its supervisor's: the others must not pay for a strategy that is broken.
+    // An end in good order is final then, until an operator starts it again.
+    restart: "transient",
     // Newest wins: should bars ever pile up, an old one is worth nothing.
     mailbox: { capacity: options.mailboxMax, overflow: "dropOldest" },
     backoff: { baseMs: 200, capMs: 10_000, resetAfterMs: 60_000 },
     init: Effect.fn("StrategyRunner.init")(function* (actor: Context) {
       const books = yield* follow(actor)
+      const gaveUp = begun(crashes, options, actor.now())
+      if (gaveUp !== undefined) actor.sendAfter(0, { _tag: "GiveUp" })
       const state: State = {
         books,
-        strategy: yield* options.start,
+        gaveUp,
+        strategy: gaveUp === undefined ? yield* started(crashes, options) : idle,
         warm: false,
         lastOpenTime: undefined,
         holding: zero,
@@ -70,6 +91,8 @@ export function strategyRunner(options: StrategyRunnerOptions) {
       return state
     }),
     receive: (state, message, actor) => {
+      // Whatever waited in the mailbox comes too late.
+      if (state.gaveUp !== undefined) return giveUp(state, state.gaveUp, actor)
       switch (message._tag) {
         case "Recorded":
           keepUp(state.books, message.records)
@@ -86,10 +109,44 @@ export function strategyRunner(options: StrategyRunnerOptions) {
             ? live(state, bar, options, actor)
             : warmUpWith(state, bar, options, actor)
         }
+        case "GiveUp":
+          return state
       }
     },
+    terminate: (_, reason) => ended(crashes, reason),
   })
 }
+
+/** Notes a start; answers why it is one too many. */
+function begun(
+  crashes: Crashes,
+  { intensity, periodMs }: StrategyRunnerOptions,
+  now: number,
+): string | undefined {
+  crashes.starts = [...crashes.starts.filter((at) => now - at <= periodMs), now]
+  const restarts = crashes.starts.length - 1
+  if (restarts <= intensity) return undefined
+  return `crashed ${restarts} times within ${periodMs / 1_000} s, the last time: ${crashes.last}`
+}
+
+function started(crashes: Crashes, { start }: StrategyRunnerOptions) {
+  return Effect.tapError(start, ({ message }) =>
+    Effect.sync(() => {
+      crashes.last = message
+    }))
+}
+
+function ended(crashes: Crashes, reason: ExitReason) {
+  if (reason.kind === "normal" || reason.kind === "shutdown") crashes.starts = []
+  if (reason.kind === "killed") crashes.last = "it did not end in time"
+  if (reason.kind === "crashed") crashes.last = String(Cause.squash(reason.cause)).slice(0, 300)
+}
+
+/** Written down once it runs: its restart, which is reported before, must not end the alert. */
+const giveUp = Effect.fnUntraced(function* (state: State, cause: string, actor: Context) {
+  yield* record(actor, state.books, [{ _tag: "ActorFailed", path: actor.path, cause }])
+  return stop("it has crashed too often")
+})
 
 /** Without history the strategy waits: the next bar is the next chance, and nobody has crashed. */
 function warmUpWith(state: State, bar: Bar, options: StrategyRunnerOptions, actor: Context) {

@@ -84,7 +84,15 @@ export function tree(options: TreeOptions): SupervisorSpec {
         ...limits,
         children: options.feeds.map(feed),
       }),
-      supervisor({ name: "strategies", strategy: "one_for_one", ...limits, children: [] }),
+      // Each runner has an intensity of its own and ends alone: however many strategies are broken,
+      // the runtime above them is not.
+      supervisor({
+        name: "strategies",
+        strategy: "one_for_one",
+        ...limits,
+        intensity: Infinity,
+        children: [],
+      }),
       roster({ ...options.roster, supervisorPath: "root/strategies" }),
       operator(options.operator),
       supervisor({

@@ -411,6 +411,7 @@ export class Keel {
       instrument: wanted,
       history: market.bars,
       mailboxMax: limits.mailbox.runner,
+      ...limits.runner,
       start: Effect.suspend(() => {
         if (each.strategy === "broken") return Effect.fail({ message: "no such parameters" })
         const seen: Array<StrategyEvent> = []

@@ -2,8 +2,9 @@ import assert from "node:assert/strict"
 import { runnerOf } from "../../actors/names.ts"
 import { decimal, formatDecimal, isEqual } from "../../domain/decimal.ts"
 import type { Bar } from "../../domain/market.ts"
+import { limits } from "../../limits.ts"
 import { BTC, ETH, unreachable } from "./fakes.ts"
-import { assignment, everySeed, type Keel, paths, START_MS, type World } from "./harness.ts"
+import { assignment, everySeed, type Keel, paths, START_MS, World } from "./harness.ts"
 
 const A = `a:${BTC}`
 const B = `b:${ETH}`
@@ -110,6 +111,70 @@ everySeed("a strategy that crashes on every bar leaves the others their bars", (
   )
   keel.stop()
 })
+
+Deno.test("a strategy that is broken on eight instruments is stopped, and takes nobody along", () => {
+  const ids = Array.from({ length: 8 }, (_, index) => `C${index}/USDT.BINANCE`)
+  const bugs = ids.map((id) => assignment("bug", id))
+  const good = assignment("good", ids[0]!)
+  const world = new World({ instruments: ids, seed: 1 })
+  world.venue.drive(250)
+  const keel = world.start({
+    assignments: [...bugs, good],
+    scripts: {
+      bug: (event, seen) => {
+        if (event._tag === "Bar" && seen.length > 4) throw new Error("strategy divides by zero")
+        return undefined
+      },
+    },
+  }).ready().run(300_000)
+  const broken = new Set(bugs.map(({ id }) => pathOf(id)))
+  for (const [path, count] of keel.allRestarts()) {
+    assert.equal(count, broken.has(path) ? limits.runner.intensity + 1 : 0, path)
+  }
+  for (const path of broken) {
+    const { status, lastCause } = keel.node(path)
+    assert.equal(status, "stopped", path)
+    assert.match(lastCause ?? "", /strategy divides by zero/)
+    const failures = world.events("ActorFailed").filter((each) => each.path === path)
+    assert.equal(failures.length, 1, path)
+    assert.match(failures[0]!.cause, /^crashed 11 times within 900 s, .*strategy divides by zero/)
+    const alert = world.books().alerts.get(`actor:${path}`)!
+    assert.equal(alert.severity, "critical")
+    assert.equal(alert.resolvedAt, undefined)
+  }
+  const status = new Map(keel.model.overview().strategies.map((each) => [each.id, each.status]))
+  assert.equal(status.get(bugs[0]!.id), "stopped")
+  assert.equal(status.get(good.id), "running")
+  keel.stop()
+})
+
+everySeed(
+  "a strategy that was stopped for crashing is restarted, or swapped, by command",
+  (world) => {
+    const crash = () => {
+      throw new Error("always")
+    }
+    const keel = withHistory(world, { scripts: { a: crash, b: crash } })
+    keel.until(() => world.events("ActorFailed").length === 2, 120_000).run(1_000)
+    delete keel.scripts.a
+    const restart = { kind: "all", id: pathOf(A) } as const
+    keel.command({ commandId: "r", type: "restart_actor", scope: restart })
+    const swap = { kind: "strategy", id: B } as const
+    keel.command({ commandId: "s", type: "swap_strategy", scope: swap, strategy: "c" })
+    keel.run(60_000)
+    for (const id of [A, `c:${ETH}`]) {
+      assert.equal(keel.node(pathOf(id)).status, "running", id)
+      assert.equal(keel.model.runners.get(id)?.status, "running", id)
+    }
+    // Crashing again it has its whole intensity again.
+    const restarts = keel.restarts(pathOf(A))
+    keel.crash(pathOf(A))
+    keel.run(5_000)
+    assert.equal(keel.node(pathOf(A)).status, "running")
+    assert.equal(keel.restarts(pathOf(A)), restarts + 1)
+    keel.stop()
+  },
+)
 
 everySeed("history that cannot be read is waited for, not crashed over", (world) => {
   world.venue.historyDown = unreachable
