@@ -220,6 +220,9 @@ const keepConnected = Effect.fnUntraced(function* (
 ) {
   const { market, instruments, backoff } = options
   let attempt = state.attempt
+  // Of connections that did not stand. Data ends an outage, but a venue that drops every connection
+  // after its first frame would be tried at the pace of a first attempt for ever, and ban us.
+  let unsteady = attempt
   while (true) {
     actor.self.signal({ _tag: "Trying", nextAttemptAt: undefined })
     const connection: Connection = {
@@ -240,12 +243,13 @@ const keepConnected = Effect.fnUntraced(function* (
     const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
     state.connection = undefined
     attempt += 1
+    unsteady = actor.now() - connection.startedAt >= backoff.capMs ? attempt : unsteady + 1
     // Behind what was heard before, and never refused: a mailbox that is full is one of the causes.
     actor.sendAfter(0, { _tag: "Lost", error, attempt })
-    const delayMs = waitMs(error, backoff, attempt, yield* Random.next)
+    const delayMs = waitMs(error, backoff, unsteady, yield* Random.next)
     actor.self.signal({ _tag: "Trying", nextAttemptAt: actor.now() + delayMs })
     // Who has told us to wait must not be asked by another way meanwhile.
-    const mayPoll = attempt >= backoff.attemptsMax && error.reason._tag !== "Throttled"
+    const mayPoll = unsteady >= backoff.attemptsMax && error.reason._tag !== "Throttled"
     if (mayPoll) yield* poll(options, actor, delayMs)
     else yield* Effect.sleep(delayMs)
   }

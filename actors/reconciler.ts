@@ -144,11 +144,9 @@ const keepConnected = Effect.fnUntraced(function* (
   const { venue } = broker
   let attempt = 0
   while (true) {
+    const startedAt = actor.now()
     const error = yield* Effect.flip(broker.stream({
       event: (event) => {
-        // The subscription stands, not the handshake: a venue over its limit accepts connections
-        // only to close them.
-        attempt = 0
         // Not by the mailbox: a stream that dies meanwhile must not come up again when it is read.
         if (event._tag === "StreamUp") up(state, actor)
         const accepted = actor.self.send({ _tag: "PrivateEvent", event })
@@ -156,7 +154,9 @@ const keepConnected = Effect.fnUntraced(function* (
       },
       undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
     }))
-    attempt += 1
+    // A stream that has stood begins the count anew, not one that has come up: a venue that is over
+    // its limit accepts connections only to close them.
+    attempt = actor.now() - startedAt >= backoff.capMs ? 1 : attempt + 1
     show(state, { status: "reconnecting", cause: error.message }, actor)
     yield* lost(state, venue, error.message, actor)
     yield* Effect.logWarning(`${error.message} attempt=${attempt}`)

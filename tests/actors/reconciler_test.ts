@@ -251,3 +251,24 @@ everySeed("a refused key is asked about seldom, a limited rate as told", (world)
   assert.ok(world.records().length > refused)
   keel.stop()
 })
+
+everySeed("a private stream that flaps is tried less and less often", (world) => {
+  const keel = trading(world)
+  const { capMs } = limits.reconnect
+  const startedAt = world.time.now
+  let connections = 0
+  while (world.time.now - startedAt < 300_000) {
+    keel.until(() => account(world)!.ready, 2 * capMs).run(1_000)
+    connections += 1
+    world.venue.cutPrivate()
+    keel.run(10)
+  }
+  assert.ok(connections > 8 && connections < 60, `${connections} connections`)
+  keel.until(() => account(world)!.ready, 2 * capMs).run(capMs)
+  world.venue.cutPrivate()
+  keel.run(10)
+  const lostAt = world.time.now
+  keel.until(() => account(world)!.ready, 2 * capMs)
+  assert.ok(world.time.now - lostAt < 3_000, `${world.time.now - lostAt} ms`)
+  keel.stop()
+})
