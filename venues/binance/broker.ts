@@ -6,6 +6,7 @@
  * that nobody knows.
  */
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
+import { forever } from "../../actors/runtime/forever.ts"
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
@@ -267,41 +268,44 @@ function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] 
         params: { ...params, signature },
       }))
       let subscribed = false
-      while (true) {
-        const frames = subscribed ? yield* connection.pull : yield* Effect.timeoutOrElse(
-          connection.pull,
-          {
-            duration: options.subscribeTimeoutMs,
-            orElse: () =>
-              Effect.fail(
-                failed(new Silent({ what: "data", afterMs: options.subscribeTimeoutMs })),
-              ),
-          },
-        )
-        for (const frame of frames) {
-          const decoded = decodePrivateFrame(frame, symbols)
-          switch (decoded._tag) {
-            case "Answer":
-              if (decoded.status !== 200) {
-                return yield* failed(answerFailure(decoded.status, decoded.error))
-              }
-              if (decoded.id === SUBSCRIBE_ID && !subscribed) {
-                subscribed = true
-                sink.event({ _tag: "StreamUp" })
-              }
-              break
-            case "Terminated":
-              return yield* failed(new Closed({ code: 1012, detail: decoded.reason }))
-            case "Undecoded":
-              sink.undecoded(frame, decoded.reason)
-              break
-            case "Ignored":
-              break
-            default:
-              sink.event(decoded)
-          }
+      const answerOverdue = () =>
+        failed(new Silent({ what: "data", afterMs: options.subscribeTimeoutMs }))
+      const frames = Effect.suspend(() =>
+        subscribed ? connection.pull : Effect.timeoutOrElse(connection.pull, {
+          duration: options.subscribeTimeoutMs,
+          orElse: () => Effect.fail(answerOverdue()),
+        })
+      )
+      /** Hands one frame on; what ends the connection, if it does. */
+      const taken = (frame: string): VenueFailure | undefined => {
+        const decoded = decodePrivateFrame(frame, symbols)
+        switch (decoded._tag) {
+          case "Answer":
+            if (decoded.status !== 200) return answerFailure(decoded.status, decoded.error)
+            if (decoded.id === SUBSCRIBE_ID && !subscribed) {
+              subscribed = true
+              sink.event({ _tag: "StreamUp" })
+            }
+            return undefined
+          case "Terminated":
+            return new Closed({ code: 1012, detail: decoded.reason })
+          case "Undecoded":
+            sink.undecoded(frame, decoded.reason)
+            return undefined
+          case "Ignored":
+            return undefined
+          default:
+            sink.event(decoded)
+            return undefined
         }
       }
+      return yield* forever(Effect.flatMap(frames, (batch) => {
+        for (const frame of batch) {
+          const failure = taken(frame)
+          if (failure !== undefined) return Effect.fail(failed(failure))
+        }
+        return Effect.void
+      }))
     },
     Effect.scoped,
   )

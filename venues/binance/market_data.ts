@@ -5,13 +5,22 @@
  * remembered here.
  */
 import { Clock, Effect } from "effect"
+import { forever } from "../../actors/runtime/forever.ts"
 import { aggregate } from "../../domain/bars.ts"
 import { type Decimal, decimal, isPositive, larger, smaller, zero } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId, InstrumentStatus } from "../../domain/instrument.ts"
 import type { Bar, Trade } from "../../domain/market.ts"
-import { Closed, Faulty, type MarketData, Overrun, VenueError } from "../market_data.ts"
+import {
+  Closed,
+  Faulty,
+  type MarketData,
+  type MarketDataSink,
+  Overrun,
+  VenueError,
+  type VenueFailure,
+} from "../market_data.ts"
 import { type LivenessPolicy, openConnection, type Traffic } from "../socket.ts"
-import { decodeMarketFrame } from "./decode.ts"
+import { type Decoded, decodeMarketFrame } from "./decode.ts"
 import { BookTickers, ExchangeInfo, HistoricalTrades, Klines } from "./messages.ts"
 import { type Rest, venueError } from "./rest.ts"
 import { instrumentId, symbolMap, symbolOf, VENUE } from "./symbols.ts"
@@ -136,34 +145,39 @@ function streamOf({ streamUrl, policy, traffic }: MarketDataOptions): MarketData
         const params = streams.slice(at, at + STREAMS_PER_REQUEST)
         yield* connection.send(JSON.stringify({ method: "SUBSCRIBE", params, id }))
       }
-      while (true) {
-        for (const frame of yield* connection.pull) {
+      return yield* forever(Effect.flatMap(connection.pull, (frames) => {
+        for (const frame of frames) {
           const decoded = decodeMarketFrame(frame, symbols, clock.currentTimeMillisUnsafe())
-          switch (decoded._tag) {
-            case "Trade":
-            case "Quote":
-              if (!sink.event(decoded)) return yield* failed(new Overrun({ waiting: 0 }))
-              break
-            case "Undecoded":
-              sink.undecoded(frame, decoded.reason)
-              break
-            case "Control":
-              if (decoded.error !== undefined) {
-                return yield* failed(new Faulty({ detail: `subscribing: ${decoded.error}` }))
-              }
-              break
-            case "Shutdown":
-              return yield* failed(new Closed({ code: 1012, detail: "the venue shuts down" }))
-            case "Bar":
-            case "Depth":
-            case "Snapshot":
-              break
-          }
+          const failure = taken(decoded, frame, sink)
+          if (failure !== undefined) return Effect.fail(failed(failure))
         }
-      }
+        return Effect.void
+      }))
     },
     Effect.scoped,
   )
+}
+
+/** Hands one decoded frame on; what ends the connection, if it does. */
+function taken(decoded: Decoded, frame: string, sink: MarketDataSink): VenueFailure | undefined {
+  switch (decoded._tag) {
+    case "Trade":
+    case "Quote":
+      return sink.event(decoded) ? undefined : new Overrun({ waiting: 0 })
+    case "Undecoded":
+      sink.undecoded(frame, decoded.reason)
+      return undefined
+    case "Control":
+      return decoded.error === undefined
+        ? undefined
+        : new Faulty({ detail: `subscribing: ${decoded.error}` })
+    case "Shutdown":
+      return new Closed({ code: 1012, detail: "the venue shuts down" })
+    case "Bar":
+    case "Depth":
+    case "Snapshot":
+      return undefined
+  }
 }
 
 function failed(reason: VenueError["reason"]) {

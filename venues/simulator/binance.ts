@@ -7,6 +7,7 @@
  * own clock, event by event, waiting for its listener each time.
  */
 import { Clock, Effect, Scope } from "effect"
+import { forever } from "../../actors/runtime/forever.ts"
 import { BinanceDesk } from "./binance_desk.ts"
 import {
   generate,
@@ -145,7 +146,7 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
   for (const fault of options.faults ?? []) yield* arm(fault)
 
   const every = (ms: number, act: () => void) =>
-    Effect.forkScoped(onClock(Effect.forever(Effect.andThen(Effect.sync(act), Effect.sleep(ms)))))
+    Effect.forkScoped(onClock(forever(Effect.andThen(Effect.sync(act), Effect.sleep(ms)))))
   if (start !== undefined) {
     yield* Effect.forkScoped(onClock(generate(desk, outbox.send, start)))
     yield* every(STRIKE_EVERY_MS, strikeDue)

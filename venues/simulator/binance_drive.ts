@@ -3,6 +3,7 @@
  * walked through event by event.
  */
 import { type Clock, Duration, Effect, Option, Schema, Stream } from "effect"
+import { forever } from "../../actors/runtime/forever.ts"
 import type { BinanceDesk } from "./binance_desk.ts"
 import { BinanceVenue } from "./binance_venue.ts"
 import type { Change } from "./exchange.ts"
@@ -115,7 +116,7 @@ export const generate = Effect.fn("SimulatedBinance.generate")(function* (
   let state = resumeMarket(start, now())
   let depthAt = 0
   let storedAt = 0
-  while (true) {
+  return yield* forever(Effect.suspend(() => {
     const at = now()
     const [next, events] = stepMarket(state, at)
     state = next
@@ -132,8 +133,8 @@ export const generate = Effect.fn("SimulatedBinance.generate")(function* (
       store({ market: encodeMarket(state), counters: venue.counters }, () => {})
       storedAt = at
     }
-    yield* Effect.sleep(STEP_MS)
-  }
+    return Effect.sleep(STEP_MS)
+  }))
 })
 
 /** A day of minutes and two hours of seconds, up to `now`, for every instrument. */

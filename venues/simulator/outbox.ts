@@ -7,6 +7,7 @@
  * After a failed commit nothing leaves any more: the venue is stopped, not wrong.
  */
 import { Effect, Queue } from "effect"
+import { forever } from "../../actors/runtime/forever.ts"
 import { type Ledger, type LedgerBatch, type LedgerError, mergeBatches } from "./ledger.ts"
 
 /** How many share one commit. */
@@ -34,21 +35,19 @@ export const makeOutbox = Effect.fn("Outbox.make")(function* (
   let pending = 0
   let failure: LedgerError | undefined
 
-  const work = Effect.gen(function* () {
-    while (true) {
-      const letters = yield* Queue.takeBetween(queue, 1, LETTERS_MAX)
-      const batch = letters.reduce<LedgerBatch | undefined>(
-        (all, { batch }) =>
-          batch === undefined ? all : all === undefined ? batch : mergeBatches(all, batch),
-        undefined,
-      )
-      if (batch !== undefined) yield* ledger.commit(batch)
-      for (const letter of letters) {
-        pending--
-        letter.deliver()
-      }
+  const work = forever(Effect.gen(function* () {
+    const letters = yield* Queue.takeBetween(queue, 1, LETTERS_MAX)
+    const batch = letters.reduce<LedgerBatch | undefined>(
+      (all, { batch }) =>
+        batch === undefined ? all : all === undefined ? batch : mergeBatches(all, batch),
+      undefined,
+    )
+    if (batch !== undefined) yield* ledger.commit(batch)
+    for (const letter of letters) {
+      pending--
+      letter.deliver()
     }
-  })
+  }))
   yield* work.pipe(
     Effect.catchTag("LedgerError", (error) => {
       failure = error
