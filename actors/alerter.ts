@@ -99,9 +99,9 @@ function alertsFor(
 }
 
 function isOver(alertId: string, books: Books, incarnation: number): boolean {
-  const at = alertId.indexOf(":")
-  const subject = alertId.slice(at + 1)
-  switch (alertId.slice(0, at)) {
+  const [kind = ""] = alertId.split(":", 1)
+  const subject = alertId.slice(kind.length + 1)
+  switch (kind) {
     case "feed":
       return books.feeds.get(subject)?.status === "streaming"
     case "account":
@@ -109,8 +109,11 @@ function isOver(alertId: string, books: Books, incarnation: number): boolean {
     case "order":
       return books.orders.get(subject)?.status !== "unconfirmed"
     // A new process has actors of its own.
-    default:
+    case "actor":
       return incarnation === 0
+    // Whoever raised it says when it is over.
+    default:
+      return false
   }
 }
 

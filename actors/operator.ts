@@ -3,10 +3,11 @@
  *
  * A command is refused at once or journaled and then acted on; what happens to it is journaled too,
  * step by step, and "flat" is said only when the venue has said it. Nothing here depends on whoever
- * asked still being there.
+ * asked still being there, nor on this actor staying up: what gets out of the market is taken up again
+ * after a restart.
  */
 import { Effect, Result } from "effect"
-import { type Books, openOrders } from "../domain/books.ts"
+import { type Books, type CommandState, openOrders } from "../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
 import { add, formatDecimal, isPositive, isZero, subtract, zero } from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
@@ -50,6 +51,8 @@ type Tone = "plain" | "confirmed" | "warning" | "error"
 
 /** A position that moved while it was closed is closed again; more rounds than this is a person's case. */
 const ROUNDS = 3
+/** The alert of a flatten that did not end flat; the next one that does resolves it. */
+const FLATTEN = "flatten"
 const REPLY_TIMEOUT_MS = 10_000
 
 export function operator(options: OperatorOptions) {
@@ -59,16 +62,21 @@ export function operator(options: OperatorOptions) {
     mailbox: { capacity: options.mailboxMax, overflow: "reject" },
     init: Effect.fn("Operator.init")(function* (actor: Context) {
       const books = yield* follow(actor)
-      // Begun by an incarnation that has ended: say so, instead of leaving it open for ever.
-      const orphans = [...books.commands.values()].filter(({ final }) => !final)
-      yield* record(
-        actor,
-        books,
-        orphans.map(({ command }) =>
-          step(command.commandId, "interrupted by a restart: see the positions", "warning", true)
-        ),
-      )
-      return { books }
+      const state: State = { books }
+      // Begun by an incarnation that has ended; without a word they would be open for ever.
+      for (const each of [...books.commands.values()].filter(({ final }) => !final)) {
+        const { command } = each
+        const isAgain = resumable.has(command.type) && !isOverruled(each, books)
+        yield* record(
+          actor,
+          books,
+          isAgain
+            ? [step(command.commandId, "Taken up again after a restart.", "warning")]
+            : ended(command, books, orphanText(command), "warning"),
+        )
+        if (isAgain) actor.fork(resume(command, state, options, actor))
+      }
+      return state
     }),
     receive: (state, message, actor) => {
       switch (message._tag) {
@@ -105,15 +113,71 @@ const submit = Effect.fnUntraced(function* (
   }
   yield* record(actor, books, [{ _tag: "CommandReceived", command }])
   reply.succeed({ commandId, seq: books.commands.get(commandId)?.seq ?? books.seq })
-  actor.fork(
-    carryOut(command, state, options, actor).pipe(
-      Effect.catch((error) =>
-        record(actor, books, [step(commandId, `failed: ${error.message}`, "error", true)])
-      ),
-    ),
-  )
+  actor.fork(begin(command, state, options, actor))
   return state
 })
+
+function begin(command: Command, state: State, options: OperatorOptions, actor: Context) {
+  const { books } = state
+  return carryOut(command, state, options, actor).pipe(
+    Effect.catch((error) =>
+      record(actor, books, ended(command, books, `failed: ${error.message}`, "error"))
+    ),
+  )
+}
+
+/** What was on its way when the process ended comes into the books with the reconciliation. */
+const resume = Effect.fnUntraced(function* (
+  command: Command,
+  state: State,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const isReconciled = () =>
+    options.brokers.every(({ venue }) => state.books.accounts.get(venue)?.ready === true)
+  // Without one it is tried all the same: being able to get out outranks knowing everything.
+  yield* waitUntil(isReconciled, options)
+  yield* begin(command, state, options, actor)
+})
+
+/** They get out of the market, from whatever the books say: begun twice they still end once. */
+const resumable: ReadonlySet<Command["type"]> = new Set([
+  "flatten",
+  "close_position",
+  "cancel_order",
+])
+
+/** Whoever has let trading go on since does not want a flatten of before to halt it again. */
+function isOverruled({ command, seq }: CommandState, books: Books): boolean {
+  return command.type === "flatten" &&
+    [...books.commands.values()].some((later) =>
+      later.seq > seq && later.command.type === "resume" && later.command.scope.kind === "all"
+    )
+}
+
+function orphanText({ type }: Command): string {
+  return type === "flatten"
+    ? "interrupted by a restart, and trading was resumed since: see the positions"
+    : "interrupted by a restart: see the positions"
+}
+
+/** The last word about a command. A flatten that did not end flat is everybody's business. */
+function ended(
+  { commandId, type }: Command,
+  books: Books,
+  text: string,
+  tone: Tone,
+): ReadonlyArray<Event> {
+  const end = step(commandId, text, tone, true)
+  if (type !== "flatten") return [end]
+  if (tone !== "confirmed") {
+    const title = "A flatten did not end flat"
+    return [{ _tag: "AlertRaised", id: FLATTEN, severity: "critical", title, detail: text }, end]
+  }
+  const alert = books.alerts.get(FLATTEN)
+  const isRaised = alert !== undefined && alert.resolvedAt === undefined
+  return isRaised ? [{ _tag: "AlertResolved", id: FLATTEN }, end] : [end]
+}
 
 function step(commandId: string, text: string, tone: Tone, final = false): Event {
   return { _tag: "CommandProgressed", commandId, text, tone, final }
@@ -318,15 +382,16 @@ const waitUntil = Effect.fnUntraced(function* (
  * last word is the venue's own balances.
  */
 const closeAll = Effect.fnUntraced(function* (
-  { commandId, type }: Command,
+  command: Command,
   state: State,
   ids: ReadonlyArray<InstrumentId>,
   options: OperatorOptions,
   actor: Context,
 ) {
   const { books } = state
-  const say = (text: string, tone: Tone, final = false) =>
-    record(actor, books, [step(commandId, text, tone, final)])
+  const say = (text: string, tone: Tone) =>
+    record(actor, books, [step(command.commandId, text, tone)])
+  const end = (text: string, tone: Tone) => record(actor, books, ended(command, books, text, tone))
   const instruments = options.instruments.filter(({ id }) => ids.includes(id))
   for (let round = 1; round <= ROUNDS; round++) {
     yield* cancelOpen(state, ids, say, options, actor)
@@ -334,7 +399,7 @@ const closeAll = Effect.fnUntraced(function* (
     yield* Effect.forEach(
       instruments.filter((each) => !isZero(sellable(books, each))),
       (each) =>
-        closeOne(state, each, type, say, options, actor).pipe(
+        closeOne(state, each, command.type, say, options, actor).pipe(
           Effect.catch((error) => say(`${each.id} is not closed: ${error.message}`, "error")),
         ),
       { concurrency: "unbounded", discard: true },
@@ -345,11 +410,11 @@ const closeAll = Effect.fnUntraced(function* (
       : notFlat(books, ids, instruments, left.success)
     if (trouble === undefined) {
       const what = ids.length === 1 ? `${ids[0]} is flat` : "Flat"
-      return yield* say(`${what}: confirmed by the venue.`, "confirmed", true)
+      return yield* end(`${what}: confirmed by the venue.`, "confirmed")
     }
     const isLast = round === ROUNDS
     yield* isLast
-      ? say(`NOT flat: ${trouble}. Look at the positions.`, "error", true)
+      ? end(`NOT flat: ${trouble}. Look at the positions.`, "error")
       : say(`Not flat yet: ${trouble}.`, "warning")
     if (!isLast) yield* Effect.sleep(options.confirmTimeoutMs / ROUNDS)
   }
@@ -387,7 +452,7 @@ function notFlat(
   return reasons.length === 0 ? undefined : reasons.join("; ")
 }
 
-type Say = (text: string, tone: Tone, final?: boolean) => Effect.Effect<unknown, Error>
+type Say = (text: string, tone: Tone) => Effect.Effect<unknown, Error>
 
 const cancelOpen = Effect.fnUntraced(function* (
   { books }: State,

@@ -8,10 +8,11 @@
  *     root                        rest_for_one
  *     ├─ journal · event_bus · alerter
  *     ├─ accounts                 one_for_one
- *     │  └─ account:<venue>       rest_for_one   reconciler, executor, risk_manager, portfolio_keeper
+ *     │  ├─ account:<venue>       rest_for_one   reconciler, executor, risk_manager, portfolio_keeper
+ *     │  └─ operator              gets out of the market without feeds and strategies
  *     ├─ feeds                    one_for_one    feed:<venue>
  *     ├─ strategies               one_for_one    runner:<strategy>:<instrument>
- *     ├─ roster · operator
+ *     ├─ roster
  *     └─ outside                  one_for_one    monitor, http: may die without touching trading
  */
 import { alerter, type AlerterOptions } from "./alerter.ts"
@@ -64,19 +65,22 @@ export function tree(options: TreeOptions): SupervisorSpec {
         name: "accounts",
         strategy: "one_for_one",
         ...limits,
-        children: options.accounts.map((account) =>
-          supervisor({
-            name: `account:${account.venue}`,
-            strategy: "rest_for_one",
-            ...limits,
-            children: [
-              reconciler(account.reconciler),
-              executor(account.executor),
-              riskManager(account.riskManager),
-              portfolioKeeper(account.portfolioKeeper),
-            ],
-          })
-        ),
+        children: [
+          ...options.accounts.map((account) =>
+            supervisor({
+              name: `account:${account.venue}`,
+              strategy: "rest_for_one",
+              ...limits,
+              children: [
+                reconciler(account.reconciler),
+                executor(account.executor),
+                riskManager(account.riskManager),
+                portfolioKeeper(account.portfolioKeeper),
+              ],
+            })
+          ),
+          operator(options.operator),
+        ],
       }),
       supervisor({
         name: "feeds",
@@ -94,7 +98,6 @@ export function tree(options: TreeOptions): SupervisorSpec {
         children: [],
       }),
       roster({ ...options.roster, supervisorPath: "root/strategies" }),
-      operator(options.operator),
       supervisor({
         name: "outside",
         strategy: "one_for_one",

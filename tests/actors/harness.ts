@@ -465,7 +465,7 @@ export const paths = {
   feed: `root/feeds/${feedOf(VENUE).id}`,
   strategies: "root/strategies",
   roster: "root/roster",
-  operator: `root/${Operator.id}`,
+  operator: `root/accounts/${Operator.id}`,
   monitor: "root/outside/monitor",
 } as const
 

@@ -354,21 +354,122 @@ Deno.test("what cannot be done is refused with its reason, and leaves no trace",
   keel.stop()
 })
 
-everySeed("a restart in the middle of a command is said", (world) => {
+const begun = "Taken up again after a restart."
+
+everySeed("a close is taken up again when the operator restarts", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
   keel.run(1_000)
+  const startedAt = keel.node(paths.feed).startedAt
   world.venue.faults.fills.push("rest")
   keel.command({ commandId: "c", type: "close_position", scope: { kind: "position", id: BTC } })
   keel.run(500)
   keel.crash(paths.operator)
-  keel.run(1_000)
-  const end = last(keel, "c")!
-  assert.equal(end.text, "interrupted by a restart: see the positions")
-  assert.equal(end.tone, "warning")
+  keel.until(isFinal(keel, "c"))
+  const lines = keel.progress("c").map(({ text }) => text)
+  assert.equal(lines.filter((text) => text === begun).length, 1, lines.join("\n"))
+  assert.equal(last(keel, "c")!.text, `${BTC} is flat: confirmed by the venue.`)
   assert.equal(keel.progress("c").filter(({ final }) => final).length, 1)
+  // Nobody restarts along with it.
+  assert.equal(keel.node(paths.feed).startedAt, startedAt)
   keel.stop()
 })
+
+everySeed("a flatten outlives the process that took it", (world) => {
+  const first = trading(world)
+  first.signal("enter", BTC)
+  first.run(1_000)
+  world.venue.answerMs = 400
+  first.post({ commandId: "f", type: "flatten", scope: all })
+  first.run(20)
+  first.kill()
+  assert.equal(first.progress("f").some(({ final }) => final), false)
+  world.time.run(5_000)
+  const second = world.start()
+  second.until(isFinal(second, "f"), 120_000)
+  const lines = second.progress("f").map(({ text }) => text)
+  assert.ok(lines.includes(begun), lines.join("\n"))
+  assert.equal(last(second, "f")!.text, "Flat: confirmed by the venue.")
+  assert.equal(world.books().tradingState, "halted")
+  assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
+  second.stop()
+})
+
+everySeed("a flatten goes on while feeds, strategies and roster restart", (world) => {
+  const keel = trading(world, { assignments: [assignment("a", BTC)] })
+  keel.signal("enter", BTC)
+  keel.run(1_000)
+  world.venue.faults.fills.push("slow")
+  keel.post({ commandId: "f", type: "flatten", scope: all })
+  keel.run(300)
+  keel.crash(paths.roster)
+  for (const path of ["root/feeds", paths.strategies]) {
+    keel.post({ commandId: path.slice(5), type: "restart_actor", scope: { kind: "all", id: path } })
+  }
+  keel.until(isFinal(keel, "f"))
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  assert.equal(keel.progress("f").some(({ text }) => text === begun), false)
+  assert.equal(keel.restarts(paths.operator), 0)
+  assert.ok(keel.restarts(paths.roster) > 0)
+  keel.stop()
+})
+
+everySeed(
+  "an order is cancelled although the operator restarts, a flatten that was resumed over is not",
+  (world) => {
+    const keel = trading(world)
+    keel.signal("enter", ETH)
+    keel.run(1_000)
+    world.venue.faults.fills.push("rest")
+    keel.signal("enter", BTC)
+    keel.run(1_000)
+    world.venue.readsDown = unreachable
+    keel.command({
+      commandId: "x",
+      type: "cancel_order",
+      scope: { kind: "order", id: "keel-test-2" },
+    })
+    keel.command({
+      commandId: "f",
+      type: "flatten",
+      scope: { kind: "account", id: VENUE },
+    })
+    keel.run(100)
+    keel.command({ commandId: "r", type: "resume", scope: all })
+    keel.run(100)
+    world.venue.readsDown = undefined
+    keel.crash(paths.operator)
+    keel.until(isFinal(keel, "x"))
+    assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-2 is canceled.")
+    assert.match(last(keel, "f")!.text, /^interrupted by a restart, and trading was resumed since/)
+    assert.equal(world.books().tradingState, "active")
+    keel.stop()
+  },
+)
+
+everySeed(
+  "a flatten that did not end flat is an alert until one does, over a restart too",
+  (world) => {
+    const first = trading(world)
+    first.signal("enter", BTC)
+    first.run(1_000)
+    world.venue.refuses.add(BTC)
+    first.command({ commandId: "f", type: "flatten", scope: all })
+    first.until(isFinal(first, "f"), 120_000)
+    const alert = () => world.books().alerts.get("flatten")!
+    assert.equal(alert().severity, "critical")
+    assert.match(alert().detail, /^NOT flat: still held: 9\.9\d+ BTC/)
+    first.stop()
+    const second = world.start().ready().run(3_000)
+    assert.equal(alert().resolvedAt, undefined)
+    world.venue.refuses.delete(BTC)
+    second.command({ commandId: "f2", type: "flatten", scope: all })
+    second.until(isFinal(second, "f2"))
+    assert.equal(last(second, "f2")!.tone, "confirmed")
+    assert.ok(alert().resolvedAt !== undefined)
+    second.stop()
+  },
+)
 
 everySeed("an actor is restarted, or crashed on purpose, by command", (world) => {
   const keel = trading(world)
