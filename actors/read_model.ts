@@ -437,7 +437,8 @@ export class ReadModel {
         restarts: node.restarts,
         mailboxDepth: node.mailboxDepth,
         ratePerSecond: this.rateOf(node, now),
-        dropped: node.dropped,
+        // A price that a newer one has replaced was not lost.
+        dropped: node.dropped - node.conflated,
         startedAt: node.startedAt,
         lastCause: node.lastCause ?? null,
         lastCauseAt: node.lastCauseAt ?? null,

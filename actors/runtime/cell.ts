@@ -84,6 +84,8 @@ export class Cell extends Ref implements Runnable {
 
   /** Accepted and then lost: pushed out by a newer one, or conflated. */
   dropped = 0
+  /** Of these: whose place a newer one of its key has taken, which is what conflating is for. */
+  conflated = 0
   /** Refused because the mailbox was full. */
   rejected = 0
   /** Lost because handling them crashed the actor. */
@@ -265,6 +267,7 @@ export class Cell extends Ref implements Runnable {
     const places = this.places ??= new Map()
     const place = key === undefined ? undefined : places.get(key)
     if (place !== undefined && place >= this.head) {
+      this.conflated++
       this.drop(this.ring[place & this.mask])
       this.ring[place & this.mask] = message
       return true

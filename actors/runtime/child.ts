@@ -29,6 +29,8 @@ export interface TreeNode {
   readonly processed: number
   /** Accepted and then lost by the mailbox's policy. */
   readonly dropped: number
+  /** Of these: whose place a newer one of its key has taken. */
+  readonly conflated: number
   /** Refused because the mailbox was full. */
   readonly rejected: number
   /** Lost because handling them crashed the actor. */
@@ -304,6 +306,7 @@ export class ActorChild extends Child {
       mailboxDepthMax: Math.max(cell.depthMax, cell.depth),
       processed: cell.processed,
       dropped: cell.dropped,
+      conflated: cell.conflated,
       rejected: cell.rejected,
       failed: cell.failed,
       lastActiveAt: cell.lastActiveAt,

@@ -568,6 +568,7 @@ export class Supervisor extends Child implements Runnable {
       mailboxDepthMax: this.inbox.length,
       processed: 0,
       dropped: 0,
+      conflated: 0,
       rejected: 0,
       failed: 0,
       lastActiveAt: 0,

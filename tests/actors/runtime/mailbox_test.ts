@@ -202,7 +202,8 @@ testActors(
         if (price % 211 === 0) yield* settled(system)
       }
       yield* settled(system)
-      const { dropped, failed } = system.tree().children[0]!
+      const { conflated, dropped, failed } = system.tree().children[0]!
+      assert.equal(conflated, dropped)
       assert.equal(accepted, 1_999)
       assert.equal(handled + dropped, accepted)
       assert.ok(failed > 0)
