@@ -45,6 +45,8 @@ const text = new TextDecoder()
 /** Waited when a venue says "too many requests" without saying how long. */
 const RETRY_AFTER_DEFAULT_MS = 60_000
 const RETRY_AFTER_MAX_MS = 3 * 86_400_000
+/** The end of the peer is noticed up to one look late; venues count pings, so those stay seldom. */
+const LOOKS_PER_PING = 4
 
 /** Opens one connection; it is cut when the scope closes. `doing` names it in errors. */
 export const openConnection = Effect.fn("openConnection")(function* (options: {
@@ -107,14 +109,17 @@ function liveSocket(
     response.destroy()
     socket.terminate()
   })
+  let looks = 0
   const beat = setInterval(() => {
     if (socket.readyState !== WebSocket.OPEN) return
     // While we hold the socket paused the silence is ours, not the venue's.
     if (socket.isPaused) return heard()
-    if (performance.now() - heardAt < policy.deadAfterMs) return socket.ping()
-    blame(new Silent({ what: "connection", afterMs: policy.deadAfterMs }))
-    socket.terminate()
-  }, policy.pingEveryMs)
+    if (performance.now() - heardAt >= policy.deadAfterMs) {
+      blame(new Silent({ what: "connection", afterMs: policy.deadAfterMs }))
+      return socket.terminate()
+    }
+    if (++looks % LOOKS_PER_PING === 0) socket.ping()
+  }, policy.pingEveryMs / LOOKS_PER_PING)
   socket.on("close", () => clearInterval(beat))
   return socket
 }

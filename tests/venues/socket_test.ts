@@ -113,6 +113,32 @@ socketTest(
     }),
 )
 
+socketTest(
+  "silence is noticed a quarter of a ping late at most",
+  () =>
+    Effect.gen(function* () {
+      const seldom = { ...policy, pingEveryMs: 400, deadAfterMs: 800 }
+      let pongedAt = 0
+      const { port } = yield* peer((socket) => {
+        // Answers once, between two looks of the other side, and never again.
+        socket.once("ping", () => {
+          setTimeout(() => {
+            pongedAt = performance.now()
+            socket.pong()
+          }, 20)
+        })
+      }, { autoPong: false })
+      const connection = yield* openConnection({
+        ...{ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy: seldom },
+        traffic: { framesReceived: 0, requestsOpen: 0 },
+      })
+      const error = yield* Effect.flip(Effect.forever(connection.pull))
+      const silentMs = performance.now() - pongedAt
+      assert.equal(error.message, "test: stream: no connection for 800 ms")
+      assert.ok(silentMs >= 795 && silentMs < 1_050, `${silentMs} ms`)
+    }),
+)
+
 socketTest("a peer that is quiet but answers pings stays connected", () =>
   Effect.gen(function* () {
     let pings = 0
