@@ -72,7 +72,7 @@ export function operator(options: OperatorOptions) {
           books,
           isAgain
             ? [step(command.commandId, "Taken up again after a restart.", "warning")]
-            : ended(command, books, orphanText(command), "warning"),
+            : [step(command.commandId, orphanText(command), "warning", true)],
         )
         if (isAgain) actor.fork(resume(command, state, options, actor))
       }

@@ -322,7 +322,21 @@ class Script {
     const open = [...books.commands.values()].filter(({ final }) => !final)
     assert.deepEqual(open.map(({ command }) => command), [])
     const alerts = [...books.alerts.values()].filter(({ resolvedAt }) => resolvedAt === undefined)
-    assert.deepEqual(alerts.map(({ id }) => id), [])
+    // What was not flattened stays an alert until something is.
+    const flattens = this.#flattenEnds()
+    const isFlat = flattens.length === 0 || flattens.at(-1)!.tone === "confirmed"
+    assert.deepEqual(alerts.map(({ id }) => id), isFlat ? [] : ["flatten"])
+  }
+
+  #flattenEnds() {
+    const flattens = new Set(
+      this.world.events("CommandReceived")
+        .filter(({ command }) => command.type === "flatten")
+        .map(({ command }) => command.commandId),
+    )
+    return this.world.events("CommandProgressed").filter(({ commandId, final, text }) =>
+      final && flattens.has(commandId) && !text.includes("trading was resumed since")
+    )
   }
 
   // ---- what runs -----------------------------------------------------------------------------
