@@ -14,13 +14,12 @@ import {
   formatDecimal,
   isLess,
   isZero,
-  negate,
   subtract,
   zero,
 } from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
 import { isOpen, leavesQuantity, type Order } from "../domain/order.ts"
-import type { Approved, DenialCode } from "../domain/risk.ts"
+import { type Approved, closableQuantity, type DenialCode } from "../domain/risk.ts"
 import type { Broker, Execution, OrderReport, SubmitError } from "../venues/broker.ts"
 import { follow, keepUp, record } from "./journal.ts"
 import { type ExecutorMessage, executorOf, riskManagerOf } from "./names.ts"
@@ -198,8 +197,7 @@ function refusedAtSending(
 /** Never more than is held and not being closed already: beyond that it would open. */
 function refusedReducing(books: Books, order: Approved, own?: string): Refusal | undefined {
   const { id } = order.instrument
-  const quantity = books.positions.get(id)?.quantity ?? zero
-  const held = order.side === "sell" ? quantity : negate(quantity)
+  const held = closableQuantity(books, order.instrument, order.side)
   const underWay = openOrders(books)
     .filter((each) =>
       each.instrument === id && each.side === order.side && each.clientOrderId !== own

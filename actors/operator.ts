@@ -9,7 +9,15 @@
 import { Effect, Result } from "effect"
 import { type Books, type CommandState, openOrders } from "../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
-import { add, formatDecimal, isPositive, isZero, subtract, zero } from "../domain/decimal.ts"
+import {
+  add,
+  formatDecimal,
+  isNegative,
+  isPositive,
+  isZero,
+  subtract,
+  zero,
+} from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
 import {
   type Instrument,
@@ -18,6 +26,7 @@ import {
   venueOf,
 } from "../domain/instrument.ts"
 import { isOpen } from "../domain/order.ts"
+import { closableQuantity } from "../domain/risk.ts"
 import { type Assignment, assignmentId } from "../domain/strategy.ts"
 import type { Broker } from "../venues/broker.ts"
 import { catchUp, follow, keepUp, record } from "./journal.ts"
@@ -501,8 +510,10 @@ const closeOne = Effect.fnUntraced(function* (
 })
 
 function sellable(books: Books, instrument: Instrument) {
-  const position = books.positions.get(instrument.id)
-  return tradableQuantity(instrument, position?.quantity ?? zero, lastPaid(books, instrument))
+  const position = books.positions.get(instrument.id)?.quantity ?? zero
+  const side = isNegative(position) ? "buy" : "sell"
+  const quantity = closableQuantity(books, instrument, side)
+  return tradableQuantity(instrument, quantity, lastPaid(books, instrument))
 }
 
 /** Near enough to tell a position from dust: every position began with a fill. */

@@ -16,7 +16,9 @@ import {
   isLess,
   isPositive,
   isZero,
+  larger,
   multiply,
+  negate,
   smaller,
   subtract,
   zero,
@@ -51,6 +53,7 @@ export type DenialCode =
   | "POSITION_EXCEEDS_LIMIT"
   | "EXPOSURE_EXCEEDS_LIMIT"
   | "DAILY_LOSS_EXCEEDED"
+  | "STRATEGY_NOT_ASSIGNED"
   | "INSUFFICIENT_CASH"
   | "BELOW_MINIMUM"
 
@@ -167,6 +170,7 @@ export function approveReducing(
     return denied("NOTHING_TO_REDUCE", { instrument: instrument.id })
   }
   const side = isPositive(position.quantity) ? "sell" : "buy"
+  const held = closableQuantity(books, instrument, side)
   const own = wish.byOperator
     ? absolute(position.quantity)
     : alongWith(position.quantity, position.holders.get(wish.origin) ?? zero)
@@ -175,7 +179,7 @@ export function approveReducing(
   }
   const pending = context.reducing?.get(instrument.id) ?? zero
   const underWay = add(pending, closingQuantity(books, instrument.id, side))
-  const available = smaller(own, subtract(absolute(position.quantity), underWay))
+  const available = smaller(own, subtract(held, underWay))
   // An operator closes what is not being closed already; a strategy waits for its own order.
   if (isPositive(underWay) && (!wish.byOperator || !isPositive(available))) {
     return denied("ORDER_IN_FLIGHT", {
@@ -216,6 +220,24 @@ export function closingQuantity(
   return openOrders(books)
     .filter((order) => order.instrument === instrument && order.side === side)
     .reduce((sum, order) => add(sum, leavesQuantity(order)), zero)
+}
+
+/**
+ * What of the position orders of this side can take. Fees may have been paid out of it by other
+ * instruments, so a sale takes no more than the account has beyond what it began with, which was
+ * never ours to sell.
+ */
+export function closableQuantity(
+  books: Books,
+  { id, base, venue }: Instrument,
+  side: "buy" | "sell",
+): Decimal {
+  const position = books.positions.get(id)?.quantity ?? zero
+  if (side === "buy") return larger(negate(position), zero)
+  const account = books.accounts.get(venue)
+  if (account === undefined) return larger(position, zero)
+  const notOurs = larger(account.opening.get(base) ?? zero, zero)
+  return larger(smaller(position, subtract(expectedBalance(account, base), notOurs)), zero)
 }
 
 /** How much of `part` lies on the same side of zero as `whole`. */

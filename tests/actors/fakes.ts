@@ -122,6 +122,8 @@ export class FakeVenue {
   historyDown: VenueFailure | undefined
   /** Orders in these are refused. */
   readonly refuses = new Set<InstrumentId>()
+  /** Fees are taken in this, whatever is traded. */
+  feeAsset: string | undefined
   /** Connected, and silent. */
   mute = false
   /** Reads show the books as they were so long ago. */
@@ -515,8 +517,9 @@ export class FakeVenue {
     const price = isBuy ? add(last, decimal("0.01")) : subtract(last, decimal("0.01"))
     const notional = multiply(quantity, price)
     // As Binance takes it: from what is received.
-    const fee = multiply(isBuy ? quantity : notional, FEE)
-    const feeAsset = isBuy ? base : quote
+    const inKind = multiply(isBuy ? quantity : notional, FEE)
+    const fee = this.feeAsset === undefined ? inKind : multiply(quantity, FEE)
+    const feeAsset = this.feeAsset ?? (isBuy ? base : quote)
     const { now } = this.time
     const move = (asset: string, by: Decimal) => void this.#moves.push({ time: now, asset, by })
     move(base, isBuy ? quantity : negate(quantity))

@@ -489,6 +489,31 @@ everySeed("an actor is restarted, or crashed on purpose, by command", (world) =>
   keel.stop()
 })
 
+everySeed("flatten sells what is left when fees were paid in what was bought", (world) => {
+  world.venue.deposit("ETH", "3")
+  world.venue.feeAsset = "ETH"
+  const keel = trading(world)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  for (let round = 0; round < 10; round++) {
+    keel.signal("enter", BTC)
+    keel.run(1_000)
+    keel.signal("exit", BTC)
+    keel.run(1_000)
+  }
+  assert.ok(world.venue.position(ETH).value > 0n)
+  const held = formatDecimal(world.books().positions.get(ETH)!.quantity)
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  const sold = world.venue.submits.at(-1)!
+  assert.equal(sold.instrument, ETH)
+  assert.ok(Number(formatDecimal(sold.quantity)) < Number(held) - 0.1, `${held} were bought`)
+  // What the account held before is still there, but for the fee of the sale itself.
+  assert.ok(Number(formatDecimal(world.venue.balance("ETH"))) > 2.98)
+  keel.stop()
+})
+
 everySeed("flatten closes all positions side by side", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)

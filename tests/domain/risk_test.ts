@@ -21,6 +21,7 @@ import {
   type Approved,
   approveOpening,
   approveReducing,
+  closableQuantity,
   closingQuantity,
   type Denied,
   type RiskContext,
@@ -413,6 +414,17 @@ Deno.test("approveReducing() obeys a halt and a hold, unless the operator asks",
   assertDenied(reduce(fold([...holding, hold])), "POSITION_ON_HOLD")
   assert.equal(approvedQuantity(reduce(books, { byOperator: true })), "10")
   assert.equal(approvedQuantity(reduce(fold([...holding, hold]), { byOperator: true })), "10")
+})
+
+Deno.test("approveReducing() sells no more than is left when fees were paid out of it", () => {
+  const eth = "ETH/USDT.BINANCE"
+  const paid = { ...filled("2"), fee: decimal("0.25"), feeAsset: "BTC" } as EventOf<"OrderFilled">
+  const books = fold([...holding, submit("2", { instrument: eth }), paid])
+  assert.equal(formatDecimal(books.positions.get(id)!.quantity), "10")
+  assert.equal(approvedQuantity(reduce(books)), "9.75")
+  assert.equal(approvedQuantity(reduce(books, { byOperator: true })), "9.75")
+  assert.equal(formatDecimal(closableQuantity(books, instrument, "sell")), "9.75")
+  assert.equal(formatDecimal(closableQuantity(books, instrument, "buy")), "0")
 })
 
 Deno.test("approveReducing() asks for no more than the venue takes in one order", () => {
