@@ -18,6 +18,7 @@ import { type InstrumentId, intervalMs } from "../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../domain/market.ts"
 import type { FeedInstrumentView, FeedView, LinkStatus } from "../domain/overview.ts"
 import { type MarketData, Silent, VenueError } from "../venues/market_data.ts"
+import { fullBudget, spendAttempt } from "./connection_budget.ts"
 import { follow, keepUp, record, type Recorded } from "./journal.ts"
 import { Monitor, portfolioKeeperOf, riskManagerOf, runnerOf } from "./names.ts"
 import { type ActorContext, type ActorName, actorName, behavior } from "./runtime/mod.ts"
@@ -220,9 +221,7 @@ const keepConnected = Effect.fnUntraced(function* (
 ) {
   const { market, instruments, backoff } = options
   let attempt = state.attempt
-  // Of connections that did not stand. Data ends an outage, but a venue that drops every connection
-  // after its first frame would be tried at the pace of a first attempt for ever, and ban us.
-  let unsteady = attempt
+  let budget = fullBudget(actor.now())
   while (true) {
     actor.self.signal({ _tag: "Trying", nextAttemptAt: undefined })
     const connection: Connection = {
@@ -243,13 +242,14 @@ const keepConnected = Effect.fnUntraced(function* (
     const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
     state.connection = undefined
     attempt += 1
-    unsteady = actor.now() - connection.startedAt >= backoff.capMs ? attempt : unsteady + 1
     // Behind what was heard before, and never refused: a mailbox that is full is one of the causes.
     actor.sendAfter(0, { _tag: "Lost", error, attempt })
-    const delayMs = waitMs(error, backoff, unsteady, yield* Random.next)
+    const [rest, leastMs] = spendAttempt(budget, actor.now())
+    budget = rest
+    const delayMs = Math.max(leastMs, waitMs(error, backoff, attempt, yield* Random.next))
     actor.self.signal({ _tag: "Trying", nextAttemptAt: actor.now() + delayMs })
     // Who has told us to wait must not be asked by another way meanwhile.
-    const mayPoll = unsteady >= backoff.attemptsMax && error.reason._tag !== "Throttled"
+    const mayPoll = attempt >= backoff.attemptsMax && error.reason._tag !== "Throttled"
     if (mayPoll) yield* poll(options, actor, delayMs)
     else yield* Effect.sleep(delayMs)
   }

@@ -15,6 +15,7 @@ import type { Instrument } from "../domain/instrument.ts"
 import { isOpen } from "../domain/order.ts"
 import type { Balance, Broker, Execution, OrderReport } from "../venues/broker.ts"
 import type { VenueError } from "../venues/market_data.ts"
+import { fullBudget, spendAttempt } from "./connection_budget.ts"
 import { catchUp, follow, keepUp, record } from "./journal.ts"
 import {
   executorOf,
@@ -143,10 +144,13 @@ const keepConnected = Effect.fnUntraced(function* (
 ) {
   const { venue } = broker
   let attempt = 0
+  let budget = fullBudget(actor.now())
   while (true) {
-    const startedAt = actor.now()
     const error = yield* Effect.flip(broker.stream({
       event: (event) => {
+        // The subscription stands, not the handshake: a venue over its limit accepts connections
+        // only to close them.
+        attempt = 0
         // Not by the mailbox: a stream that dies meanwhile must not come up again when it is read.
         if (event._tag === "StreamUp") up(state, actor)
         const accepted = actor.self.send({ _tag: "PrivateEvent", event })
@@ -154,13 +158,14 @@ const keepConnected = Effect.fnUntraced(function* (
       },
       undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
     }))
-    // A stream that has stood begins the count anew, not one that has come up: a venue that is over
-    // its limit accepts connections only to close them.
-    attempt = actor.now() - startedAt >= backoff.capMs ? 1 : attempt + 1
+    attempt += 1
+    const [rest, leastMs] = spendAttempt(budget, actor.now())
+    budget = rest
     show(state, { status: "reconnecting", cause: error.message }, actor)
     yield* lost(state, venue, error.message, actor)
     yield* Effect.logWarning(`${error.message} attempt=${attempt}`)
-    yield* Effect.sleep(waitMs(error, backoff, attempt, yield* Random.next))
+    const delayMs = waitMs(error, backoff, attempt, yield* Random.next)
+    yield* Effect.sleep(Math.max(leastMs, delayMs))
   }
 })
 

@@ -252,23 +252,16 @@ everySeed("a refused key is asked about seldom, a limited rate as told", (world)
   keel.stop()
 })
 
-everySeed("a private stream that flaps is tried less and less often", (world) => {
+everySeed("a private stream that flaps stays within the venue's budget", (world) => {
   const keel = trading(world)
-  const { capMs } = limits.reconnect
   const startedAt = world.time.now
   let connections = 0
   while (world.time.now - startedAt < 300_000) {
-    keel.until(() => account(world)!.ready, 2 * capMs).run(1_000)
+    keel.until(() => account(world)!.ready, 60_000).run(10)
     connections += 1
     world.venue.cutPrivate()
     keel.run(10)
   }
-  assert.ok(connections > 8 && connections < 60, `${connections} connections`)
-  keel.until(() => account(world)!.ready, 2 * capMs).run(capMs)
-  world.venue.cutPrivate()
-  keel.run(10)
-  const lostAt = world.time.now
-  keel.until(() => account(world)!.ready, 2 * capMs)
-  assert.ok(world.time.now - lostAt < 3_000, `${world.time.now - lostAt} ms`)
+  assert.ok(connections > 20 && connections <= 85, `${connections} connections`)
   keel.stop()
 })
