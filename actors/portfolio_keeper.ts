@@ -50,7 +50,10 @@ export function portfolioKeeper(options: PortfolioKeeperOptions) {
           return state
         case "Recorded":
           keepUp(state.books, message.records)
-          return state
+          // A fill changes what the account is worth: not only at the next beat.
+          return message.records.some(({ event }) => event._tag === "OrderFilled")
+            ? value(state, options, actor)
+            : state
         case "Value":
           return value(state, options, actor)
       }

@@ -105,11 +105,14 @@ Deno.test("kill -9 and start again: pause, positions, orders and assignments of 
     body: JSON.stringify(pause),
   }).then((answer) => answer.body?.cancel())
   await eventually(() => stateOf(first.url), (state) => state.tradingState === "halted", 5_000)
-  const halted = await eventually(
+  await eventually(
     () => stateOf(first.url),
     ({ orders }) => orders.every(({ status }) => status === "filled"),
     5_000,
   )
+  // The last fill has been valued, too.
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  const halted = await stateOf(first.url)
   first.keel.signal("SIGKILL")
   await first.keel.status()
   const second = await startKeel(args)
