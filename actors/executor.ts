@@ -176,6 +176,10 @@ function refusedAtSending(
   }
   if (order.purpose === "reduce") return refusedReducing(books, order, own)
   if (books.tradingState !== "active") return { code: "TRADING_REDUCING", detail: reason }
+  // Swapped while its signal was on the way: nobody would ever close what it opens.
+  if (!books.assignments.has(order.origin)) {
+    return { code: "STRATEGY_NOT_ASSIGNED", detail: `origin=${order.origin}` }
+  }
   if (books.holds.has(instrument.id)) {
     return { code: "POSITION_ON_HOLD", detail: `instrument=${instrument.id}` }
   }

@@ -58,7 +58,7 @@ everySeed("a signal that comes twice is one order", (world) => {
 
 everySeed("a third signal is denied, too, while the first is still being written", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
   gate.delayMs = 300
   for (let i = 0; i < 6; i++) {
     keel.signal("enter")
@@ -76,7 +76,7 @@ everySeed("a third signal is denied, too, while the first is still being written
 
 everySeed("what is approved counts as exposure before the books show it", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("a", "b", "c", "d", "e")
   gate.delayMs = 200
   // 10 000 a position: three of 4 000 are one too many, from whomever they come.
   keel.signal("enter", BTC, "a", "4000")
@@ -97,7 +97,7 @@ everySeed("what is approved counts as exposure before the books show it", (world
 for (const intent of ["enter", "exit"] as const) {
   everySeed(`a risk manager that forgets in a crash does not ${intent} twice`, (world) => {
     const gate = { delayMs: 0 }
-    const keel = trading(world, { store: delayed(gate) })
+    const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
     if (intent === "exit") {
       keel.signal("enter", BTC)
       keel.run(1_000)
@@ -132,7 +132,7 @@ for (const intent of ["enter", "exit"] as const) {
 
 everySeed("a denial for one signal does not forget the approval of another", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
   world.venue.faults.fills.push("rest")
   keel.signal("enter", ETH, "another")
   keel.run(1_000)
@@ -154,7 +154,7 @@ everySeed("a denial for one signal does not forget the approval of another", (wo
 
 everySeed("an approval whose proof expires in the queue is refused at sending", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
   // The executor is writing something else while the proof grows old.
   keel.signal("enter", ETH)
   keel.run(1_000)
@@ -183,7 +183,7 @@ everySeed("an approval whose proof expires in the queue is refused at sending", 
 
 everySeed("a pause that was written before the intent stops it after it was written", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
   gate.delayMs = 500
   keel.command({ commandId: "p", type: "pause", scope: { kind: "all" } })
   // Received; the halt itself is being written now, and nobody has heard of it.
@@ -395,9 +395,31 @@ everySeed("a refusal by the venue ends the order and says why", (world) => {
   keel.stop()
 })
 
+everySeed("what a strategy wanted before it was swapped is not opened after", (world) => {
+  const from = `a:${BTC}`
+  const keel = trading(world, { assignments: [assignment("a", BTC)] })
+  // The swap is written while the signal is on its way through risk.
+  keel.post({
+    commandId: "s",
+    type: "swap_strategy",
+    scope: { kind: "strategy", id: from },
+    strategy: "b",
+  })
+  keel.signal("enter", BTC, from)
+  keel.run(3_000)
+  keel.signal("enter", BTC, from)
+  keel.run(3_000)
+  const holders = [...world.books().positions.get(BTC)?.holders.keys() ?? []]
+  assert.deepEqual([...world.books().assignments.keys()], [`b:${BTC}`])
+  assert.ok(!holders.includes(from), holders.join())
+  assert.deepEqual(new Set(denials(world)), new Set(["STRATEGY_NOT_ASSIGNED"]))
+  assert.equal(world.venue.submits.length, 0)
+  keel.stop()
+})
+
 everySeed("an executor that ends between writing and sending leaves at most one order", (world) => {
   const gate = { delayMs: 0 }
-  const keel = trading(world, { store: delayed(gate) })
+  const keel = trading(world, { store: delayed(gate) }).assign("someone", "another")
   gate.delayMs = 100
   keel.signal("enter")
   keel.run(50)

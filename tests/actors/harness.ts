@@ -6,6 +6,7 @@
  */
 import { Effect, Exit, Logger, Option, Random, Scope } from "effect"
 import { feedOf } from "../../actors/feed.ts"
+import { Journal } from "../../actors/journal.ts"
 import { executorOf, Operator, reconcilerOf, riskManagerOf } from "../../actors/names.ts"
 import { ReadModel } from "../../actors/read_model.ts"
 import {
@@ -233,12 +234,26 @@ export class Keel {
     origin = "someone",
     notional = "1000",
   ) {
+    // One with an instrument in its name is assigned by the test, or is not.
+    if (intent === "enter" && !origin.includes(":")) this.assign(origin)
     return this.send(riskManagerOf(VENUE), {
       _tag: "Signalled",
       runner: origin,
       notional: decimal(notional),
       signal: { instrument: id, intent, price: decimal("100"), reason: "test" },
     })
+  }
+
+  /** Whoever is to open something is assigned, though it need not run. Takes the disk's time. */
+  assign(...origins: ReadonlyArray<string>): this {
+    const events = origins.filter((each) => !this.books.assignments.has(each)).map((id) =>
+      ({ _tag: "StrategyAssigned", ...assignment("absent", BTC), id }) as const
+    )
+    if (events.length === 0) return this
+    this.send(Journal, { _tag: "Append", events, after: 0, reply: undefined })
+    const isDone = () => origins.every((each) => this.books.assignments.has(each))
+    for (let waited = 0; waited < 5_000 && !isDone(); waited++) this.run(waited === 0 ? 0 : 1)
+    return this
   }
 
   ask<M, A>(name: ActorName<M>, make: (reply: ReplyTo<A>) => M): A {
@@ -405,7 +420,7 @@ export class Keel {
 
   #runner(each: Assignment, market: MarketData) {
     const wanted = this.world.venue.instruments.find(({ id }) => id === each.instrument)
-    if (wanted === undefined) return undefined
+    if (wanted === undefined || each.strategy === "absent") return undefined
     return strategyRunner({
       assignment: each,
       instrument: wanted,
