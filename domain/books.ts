@@ -324,6 +324,11 @@ function swap(books: Books, event: EventOf<"StrategySwapped">) {
   for (const [instrument, position] of books.positions) {
     books.positions.set(instrument, transferHolding(position, event.from, event.to.id))
   }
+  // Written just before the swap: what they fill must belong to somebody who runs.
+  for (const order of openOrders(books)) {
+    if (order.origin !== event.from) continue
+    books.orders.set(order.clientOrderId, { ...order, origin: event.to.id })
+  }
 }
 
 function submit(books: Books, event: EventOf<"OrderSubmitted">, time: number) {

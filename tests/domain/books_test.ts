@@ -218,6 +218,8 @@ Deno.test("a swap hands the holding over to the strategy that takes over", () =>
   }])
   assert.deepEqual([...books.positions.get("BTC/USDT.BINANCE")!.holders.keys()], ["b"])
   assert.deepEqual([...books.assignments.keys()], ["b"])
+  // What is still to be filled is its own, too.
+  assert.equal(books.orders.get("1")!.origin, "b")
 })
 
 Deno.test("an outage lasts from its first sign to the end, whatever is tried in between", () => {
