@@ -9,7 +9,12 @@
 import { Effect } from "effect"
 import { applyRecord, type Books, copyBooks, emptyBooks } from "../domain/books.ts"
 import { decodeEvent, encodeEvent, type Event, type JournalRecord } from "../domain/event.ts"
-import type { EventStore } from "../storage/event_store.ts"
+import {
+  encodeJson,
+  type EventStore,
+  limits as storeLimits,
+  type StoredRecord,
+} from "../storage/event_store.ts"
 import { EventBus } from "./event_bus.ts"
 import {
   type ActorContext,
@@ -70,7 +75,7 @@ interface State {
   committing: boolean
 }
 
-/** At most as many records as one atomic write takes. */
+/** Records of one commit: few enough that one that fails is little to do again. */
 const COMMIT_MAX = 64
 
 export function journal(options: JournalOptions) {
@@ -167,10 +172,10 @@ function enter(state: State, events: ReadonlyArray<Event>, time: number, epoch: 
 
 function commitNext(state: State, store: EventStore, actor: ActorContext<JournalMessage>) {
   if (state.committing || state.waiting.length === 0) return
-  const batch = state.waiting.slice(0, COMMIT_MAX)
-  state.waiting = state.waiting.slice(COMMIT_MAX)
+  const stored = nextStored(state.waiting)
+  const batch = state.waiting.slice(0, stored.length)
+  state.waiting = state.waiting.slice(stored.length)
   state.committing = true
-  const stored = batch.map((record) => ({ ...record, event: encodeEvent(record.event) }))
   // Not to be interrupted: the next incarnation reads what is there, and nothing may land after that.
   actor.fork(
     Effect.andThen(
@@ -178,6 +183,19 @@ function commitNext(state: State, store: EventStore, actor: ActorContext<Journal
       Effect.sync(() => void actor.self.signal({ _tag: "Committed", batch })),
     ),
   )
+}
+
+/** As many as one atomic write takes, by number and by bytes; always at least one. */
+function nextStored(waiting: ReadonlyArray<JournalRecord>): ReadonlyArray<StoredRecord> {
+  const stored: Array<StoredRecord> = []
+  let bytes = 0
+  for (const record of waiting.slice(0, COMMIT_MAX)) {
+    const next = { ...record, event: encodeEvent(record.event) }
+    bytes += encodeJson(next)?.length ?? 0
+    if (stored.length > 0 && bytes > storeLimits.appendBytesMax) break
+    stored.push(next)
+  }
+  return stored
 }
 
 function publish(

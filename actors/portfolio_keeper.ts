@@ -6,8 +6,8 @@
  */
 import { Effect } from "effect"
 import type { Books } from "../domain/books.ts"
-import { isEqual } from "../domain/decimal.ts"
-import { type Equity, equityOf, type Mark } from "../domain/equity.ts"
+import { type Decimal, decimalsMax, isEqual, roundTo } from "../domain/decimal.ts"
+import { equityOf, type Mark } from "../domain/equity.ts"
 import type { InstrumentId } from "../domain/instrument.ts"
 import { follow, keepUp, record } from "./journal.ts"
 import { Monitor, portfolioKeeperOf, type PortfolioMessage, riskManagerOf } from "./names.ts"
@@ -74,13 +74,15 @@ function value(
   const isDue = actor.now() - state.markedAt >= markEveryMs
   if (!isDue && books.curves.has(venue)) return state
   state.markedAt = actor.now()
-  return isNews(books, venue, equity, actor.now())
+  // Price times quantity has as many decimals as both together, and text of the journal has limits.
+  const total = roundTo(equity.total, decimalsMax)
+  return isNews(books, venue, total, actor.now())
     ? Effect.as(
       record(actor, books, [{
         _tag: "EquityMarked",
         venue,
-        total: equity.total,
-        peak: equity.peak,
+        total,
+        peak: roundTo(equity.peak, decimalsMax),
         drawdown: equity.drawdown,
       }]),
       state,
@@ -88,8 +90,8 @@ function value(
     : state
 }
 
-function isNews(books: Books, venue: string, equity: Equity, now: number): boolean {
+function isNews(books: Books, venue: string, total: Decimal, now: number): boolean {
   const curve = books.curves.get(venue)
-  return curve === undefined || !isEqual(curve.last, equity.total) ||
+  return curve === undefined || !isEqual(curve.last, total) ||
     curve.day !== Math.floor(now / 86_400_000)
 }

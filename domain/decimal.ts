@@ -12,6 +12,9 @@ export type Decimal = BigDecimal.BigDecimal
 /** Plain digits with an optional fraction: no exponent, no `+`, no blanks, at most 40 characters. */
 export const decimalPattern = /^-?(?:0|[1-9]\d{0,19})(?:\.\d{1,18})?$/u
 
+/** Of a decimal that travels as text. What was computed may have more, and is rounded first. */
+export const decimalsMax = 18
+
 export const zero: Decimal = BigDecimal.make(0n, 0)
 export const one: Decimal = BigDecimal.make(1n, 0)
 

@@ -166,6 +166,22 @@ everySeed("what runs, what is stored and what a restart reads are one fold", (wo
   second.stop()
 })
 
+everySeed("a burst of long events is written in as many commits as its bytes need", (world) => {
+  const batches: Array<number> = []
+  const keel = world.start({ store: slowly(50, batches) })
+  keel.run(500)
+  batches.length = 0
+  const long = (index: number): Event => ({
+    ...{ _tag: "ActorFailed", path: `root/${index}`, cause: "x".repeat(50_000) },
+  })
+  append(keel, Array.from({ length: 40 }, (_, index) => long(index)))
+  keel.run(2_000)
+  assert.equal(keel.restarts(paths.journal), 0)
+  assert.equal(world.events("ActorFailed").length, 40)
+  assert.ok(batches.length >= 3 && batches.every((each) => each <= 13), batches.join())
+  keel.stop()
+})
+
 everySeed("an event that fits no books ends its incarnation and stores nothing", (world) => {
   world.venue.drive(500)
   const keel = world.start().ready()

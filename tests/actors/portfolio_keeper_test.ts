@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { add, formatDecimal, isEqual, multiply, subtract } from "../../domain/decimal.ts"
 import { limits } from "../../limits.ts"
 import { BTC, ETH, VENUE } from "./fakes.ts"
-import { everySeed, type World } from "./harness.ts"
+import { everySeed, paths, type World } from "./harness.ts"
 
 everySeed("equity is cash and positions at what closing them would fetch", (world) => {
   world.venue.drive(250, () => world.random() * 6 - 3)
@@ -98,3 +98,28 @@ everySeed(
     second.stop()
   },
 )
+
+everySeed("an equity with more decimals than the journal takes is rounded", (world) => {
+  const stop = world.venue.drive(250)
+  const keel = world.start().ready().run(3_000)
+  keel.signal("enter")
+  keel.run(1_000)
+  stop()
+  for (let beat = 0; beat < 80; beat++) {
+    world.venue.print(BTC, "101.123456789012345678")
+    world.venue.print(ETH, "100")
+    keel.run(250)
+  }
+  const { total } = world.events("EquityMarked").at(-1)!
+  assert.match(formatDecimal(total), /^\d+\.\d{12,18}$/)
+  assert.equal(keel.restarts(paths.journal), 0)
+  // And it is news only once.
+  const marks = world.events("EquityMarked").length
+  for (let beat = 0; beat < 160; beat++) {
+    world.venue.print(BTC, "101.123456789012345678")
+    world.venue.print(ETH, "100")
+    keel.run(250)
+  }
+  assert.equal(world.events("EquityMarked").length, marks)
+  keel.stop()
+})

@@ -16,6 +16,7 @@ import {
   OrderRefused,
   type OrderReport,
   OrderUnknown,
+  type PrivateEvent,
   type SubmitError,
 } from "../broker.ts"
 import {
@@ -30,7 +31,7 @@ import {
 import { type LivenessPolicy, openConnection, refusal, type Traffic } from "../socket.ts"
 import { decodePrivateFrame, orderStatus } from "./decode.ts"
 import { AccountInformation, MyTrades, OrderInformation, OrderInformations } from "./messages.ts"
-import { type Keys, type Refused, refusedFailure, type Rest, venueError } from "./rest.ts"
+import { type Keys, type Refused, refusedFailure, type Rest, TEXT_MAX, venueError } from "./rest.ts"
 import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
 export interface BrokerOptions {
@@ -295,7 +296,7 @@ function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] 
           case "Ignored":
             return undefined
           default:
-            sink.event(decoded)
+            sink.event(inShort(decoded))
             return undefined
         }
       }
@@ -311,12 +312,19 @@ function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] 
   )
 }
 
+/** The venue's words as far as they are kept. */
+function inShort(event: PrivateEvent): PrivateEvent {
+  if (!("report" in event)) return event
+  const { report } = event
+  return { ...event, report: { ...report, reason: report.reason.slice(0, TEXT_MAX) } }
+}
+
 function answerFailure(status: number, error: string): VenueFailure {
   if (status === 429 || status === 418) return refusal(status, undefined)
   const code = /^-\d+/.exec(error)?.[0]
-  const text = code === undefined ? error : error.slice(code.length).trim()
+  const text = (code === undefined ? error : error.slice(code.length).trim()).slice(0, TEXT_MAX)
   if (code !== undefined) return refusedFailure({ code: Number(code), text })
-  return refusal(status, undefined, error || undefined)
+  return refusal(status, undefined, text || undefined)
 }
 
 /** HMAC-SHA-256 in hexadecimal, over the parameters sorted by name. */

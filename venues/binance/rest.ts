@@ -30,6 +30,9 @@ export interface Keys {
   readonly secret: Redacted.Redacted<string>
 }
 
+/** Characters of the venue's own words that are worth keeping. */
+export const TEXT_MAX = 500
+
 type Method = "GET" | "POST" | "DELETE"
 type Params = Readonly<Record<string, string | number>>
 
@@ -154,9 +157,11 @@ function withoutSecrets<A extends Refused | VenueFailure>(
   failure: A,
   secrets: ReadonlyArray<string>,
 ) {
+  // Cut last: half a secret would not be found. It goes into the journal, which has room for words.
   const clean = (text: string) =>
     secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
       .replaceAll(/signature=[^&\s"')]*/giu, "signature=***")
+      .slice(0, TEXT_MAX)
   switch (failure._tag) {
     case "Refused":
       return new Refused({ ...failure, text: clean(failure.text) })

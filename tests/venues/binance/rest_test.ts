@@ -213,6 +213,16 @@ for (const [name, answer, tag, says] of readings) {
   )
 }
 
+venueTest(
+  "the venue's words are kept as far as they are worth keeping",
+  () =>
+    Effect.gen(function* () {
+      const endless = json(400, { code: -2010, msg: "x".repeat(100_000) })
+      const error = yield* submitTo(endless)
+      assert.equal(error._tag === "OrderRefused" && error.text, "x".repeat(500))
+    }),
+)
+
 venueTest("a request after 429 and 418 fails with the time to wait", () =>
   Effect.gen(function* () {
     const limited = yield* reading(json(429, { code: -1003, msg: "" }, { "retry-after": "42" }))
