@@ -48,6 +48,8 @@ interface State {
   readonly asked: Map<string, { readonly at: number; readonly denials: number }>
   /** When a venue that has lost an answer may be believed about the order, where it has said so. */
   readonly conclusiveAt: Map<string, number>
+  /** Until when the venue wants no questions; epoch milliseconds. */
+  silentUntil: number
 }
 
 /** Two denials in a row, so that one lagging replica cannot make an order disappear. */
@@ -65,7 +67,13 @@ export function executor(options: ExecutorOptions) {
     init: Effect.fn("Executor.init")(function* (actor: Context) {
       const books = yield* follow(actor)
       actor.every(options.checkEveryMs, { _tag: "CheckAges" })
-      return { books, inFlight: new Set<string>(), asked: new Map(), conclusiveAt: new Map() }
+      return {
+        books,
+        inFlight: new Set<string>(),
+        asked: new Map(),
+        conclusiveAt: new Map(),
+        silentUntil: 0,
+      }
     }),
     receive: (state, message, actor) => {
       switch (message._tag) {
@@ -450,6 +458,8 @@ function patience(order: Order, options: ExecutorOptions): number {
 /** Asks the venue about one order, in the background; the answer comes as `Absorb`. */
 function inspect(state: State, order: Order, options: ExecutorOptions, actor: Context) {
   const { broker } = options
+  // The venue has told us to wait; asking would only make it longer.
+  if (actor.now() < state.silentUntil) return
   const { clientOrderId, instrument } = order
   const denials = state.asked.get(clientOrderId)?.denials ?? 0
   state.asked.set(clientOrderId, { at: actor.now(), denials })
@@ -467,7 +477,13 @@ function inspect(state: State, order: Order, options: ExecutorOptions, actor: Co
         reply: undefined,
       })
     }).pipe(
-      Effect.catch((error) => Effect.logWarning(`asking for ${clientOrderId}: ${error.message}`)),
+      Effect.catch((error) => {
+        if (error.reason._tag === "Throttled") {
+          const until = actor.now() + error.reason.retryAfterMs
+          state.silentUntil = Math.max(state.silentUntil, until)
+        }
+        return Effect.logWarning(`asking for ${clientOrderId}: ${error.message}`)
+      }),
     ),
   )
 }

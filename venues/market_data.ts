@@ -26,6 +26,8 @@ export class Silent extends Schema.TaggedError<Silent>()("Silent", {
 export class Throttled extends Schema.TaggedError<Throttled>()("Throttled", {
   status: Schema.Int,
   retryAfterMs: Schema.Int,
+  /** False when we kept the request back because the venue had told us before. Default true. */
+  sent: Schema.optionalKey(Schema.Boolean),
 }) {}
 /** Keys or location are refused: trying again cannot help. */
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {

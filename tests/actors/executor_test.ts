@@ -7,6 +7,7 @@ import type { Order } from "../../domain/order.ts"
 import { limits } from "../../limits.ts"
 import type { EventStore } from "../../storage/event_store.ts"
 import type { Broker } from "../../venues/broker.ts"
+import { Throttled } from "../../venues/market_data.ts"
 import { BTC, ETH, type SubmitFault, unreachable, VENUE } from "./fakes.ts"
 import { assignment, everySeed, type Keel, paths, type World } from "./harness.ts"
 
@@ -392,6 +393,34 @@ everySeed("a refusal by the venue ends the order and says why", (world) => {
   assert.match(order(world, 1).note ?? "", /-1013 Filter failure/)
   assert.match(order(world, 2).note ?? "", /NOT_SENT no socket/)
   assert.deepEqual([order(world, 1).status, order(world, 2).status], ["rejected", "rejected"])
+  keel.stop()
+})
+
+everySeed("an order is not asked about while the venue wants no questions", (world) => {
+  let asks = 0
+  const counting = (broker: Broker): Broker => ({
+    ...broker,
+    order: (id, order) => Effect.suspend(() => (asks++, broker.order(id, order))),
+  })
+  const keel = trading(world, {
+    change: (options) => ({
+      ...options,
+      accounts: options.accounts.map((account) => ({
+        ...account,
+        executor: { ...account.executor, broker: counting(account.executor.broker) },
+      })),
+    }),
+  })
+  world.venue.faults.submit.push("lose_answer")
+  world.venue.faults.frames.push(...Array.from({ length: 20 }, () => "lose" as const))
+  keel.signal("enter")
+  keel.run(500)
+  world.venue.readsDown = new Throttled({ status: 429, retryAfterMs: 600_000 })
+  keel.run(300_000)
+  assert.equal(asks, 1)
+  world.venue.readsDown = undefined
+  keel.run(400_000)
+  assert.equal(statusOf(world), "filled")
   keel.stop()
 })
 

@@ -165,6 +165,9 @@ function submitOf({ rest, recvWindowMs }: BrokerOptions): Broker["submit"] {
 }
 
 function submitError(failure: Refused | VenueFailure, conclusiveAt: number): SubmitError {
+  if (failure._tag === "Throttled" && failure.sent === false) {
+    return new OrderNotSent({ detail: describe(failure) })
+  }
   if (failure._tag !== "Refused") {
     return new OrderUnknown({ cause: describe(failure), conclusiveAt })
   }

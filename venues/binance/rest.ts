@@ -7,7 +7,14 @@
  */
 import { Clock, Effect, Redacted, Result, Schema } from "effect"
 import { MainClient } from "binance"
-import { Faulty, Forbidden, Unreachable, VenueError, type VenueFailure } from "../market_data.ts"
+import {
+  Faulty,
+  Forbidden,
+  Throttled,
+  Unreachable,
+  VenueError,
+  type VenueFailure,
+} from "../market_data.ts"
 import { causeText, refusal, type Traffic } from "../socket.ts"
 import { ErrorBody, parseWithIds, ServerTime } from "./messages.ts"
 import { VENUE } from "./symbols.ts"
@@ -74,6 +81,8 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     ? []
     : [Redacted.value(keys.secret), Redacted.value(keys.key)].filter((each) => each !== "")
   let offsetMs = 0
+  // The venue counts all requests of an address together, and bans who goes on for longer.
+  let blocked = { until: 0, status: 429 }
   const venueTime = () => clock.currentTimeMillisUnsafe() + offsetMs
   const client = new Client(
     {
@@ -107,14 +116,28 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
       catch: (error) => withoutSecrets(failureOf(error), secrets),
     })
     return Effect.suspend(() => {
+      const waitMs = blocked.until - clock.currentTimeMillisUnsafe()
+      if (waitMs > 0) {
+        const { status } = blocked
+        return Effect.fail(new Throttled({ status, retryAfterMs: Math.ceil(waitMs), sent: false }))
+      }
       traffic.requestsOpen++
       return Effect.ensuring(request, Effect.sync(() => void traffic.requestsOpen--))
-    }).pipe(Effect.flatMap((answer) => {
-      const result = Result.flatMap(parsed(answer), decode)
-      if (Result.isSuccess(result)) return Effect.succeed(result.success)
-      const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
-      return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
-    }))
+    }).pipe(
+      Effect.tapError((failure) =>
+        Effect.sync(() => {
+          if (failure._tag !== "Throttled" || failure.sent === false) return
+          const until = clock.currentTimeMillisUnsafe() + failure.retryAfterMs
+          if (until > blocked.until) blocked = { until, status: failure.status }
+        })
+      ),
+      Effect.flatMap((answer) => {
+        const result = Result.flatMap(parsed(answer), decode)
+        if (Result.isSuccess(result)) return Effect.succeed(result.success)
+        const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
+        return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
+      }),
+    )
   }
 
   const syncClock = Effect.gen(function* () {

@@ -213,6 +213,33 @@ for (const [name, answer, tag, says] of readings) {
   )
 }
 
+for (const status of [429, 418]) {
+  venueTest(
+    `after ${status} nothing is sent until the time is over, and no order is in doubt`,
+    () =>
+      Effect.gen(function* () {
+        let banned = true
+        const { endpoints, asked } = yield* badVenue((request, response) => {
+          const answer = banned
+            ? json(status, { code: -1003, msg: "" }, { "retry-after": "1" })
+            : json(200, { canTrade: true, balances: [] })
+          banned = false
+          answer(request, response)
+        })
+        const { broker } = yield* connectTo(endpoints)
+        assert.equal((yield* Effect.flip(broker.balances)).reason._tag, "Throttled")
+        const { reason } = yield* Effect.flip(broker.balances)
+        assert.ok(reason._tag === "Throttled" && reason.retryAfterMs <= 1_000)
+        const error = yield* Effect.flip(broker.submit(order))
+        assert.equal(error._tag, "OrderNotSent")
+        assert.equal(asked.length, 1)
+        yield* Effect.sleep(1_050)
+        assert.deepEqual(yield* broker.balances, [])
+        assert.equal(asked.length, 2)
+      }),
+  )
+}
+
 venueTest(
   "the venue's words are kept as far as they are worth keeping",
   () =>
