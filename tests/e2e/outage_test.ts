@@ -241,14 +241,13 @@ outageTest(
   },
 )
 
-outageTest(
-  "an answer that ends in the middle leaves one order, and it is found",
-  async (world) => {
+for (const kind of ["truncate", "reset"] as const) {
+  outageTest(`an order whose answer is lost (${kind}) exists once, and is found`, async (world) => {
     const after = world.mark
     // Nor does the private stream tell.
     const silence = await world.arm({ kind: "drop", match: { event: "executionReport" } })
     const lost = await world.arm({
-      kind: "truncate",
+      kind,
       when: "after",
       count: 1,
       match: { method: "POST", path: "/api/v3/order" },
@@ -267,8 +266,8 @@ outageTest(
     const id = `order:${clientOrderId}`
     await world.next("AlertResolved", { after, is: (event) => event.id === id })
     assert.equal(world.all("AlertRaised", after).filter(({ event }) => event.id === id).length, 1)
-  },
-)
+  })
+}
 
 outageTest("a trade that comes twice counts once, and none is made up", async (world) => {
   const lines = async () => (await world.feed()).instruments

@@ -92,6 +92,34 @@ for (const [name, answer] of Object.entries(ambiguous)) {
   )
 }
 
+for (
+  const [how, end] of [
+    ["is reset", (request: Parameters<Answering>[0]) => request.socket.resetAndDestroy()],
+    ["is cut", (request: Parameters<Answering>[0]) => request.socket.destroy()],
+  ] as const
+) {
+  venueTest(
+    `submit() sends an order once, on a connection that was in use before and ${how}`,
+    () =>
+      Effect.gen(function* () {
+        const { endpoints, asked } = yield* badVenue((request, response) => {
+          if (request.method === "POST" && asked.length > 2) return end(request)
+          json(200, request.method === "POST" ? accepted : { serverTime: 1 })(request, response)
+        })
+        const { broker, rest } = yield* connectTo(endpoints)
+        yield* rest.syncClock
+        yield* broker.submit(order)
+        const error = yield* Effect.flip(broker.submit(order))
+        assert.equal(error._tag, "OrderUnknown")
+        assert.deepEqual(asked.map((each) => each.slice(0, 12)), [
+          "GET /api/v3/",
+          "POST /api/v3",
+          "POST /api/v3",
+        ])
+      }),
+  )
+}
+
 venueTest(
   "submit() does not know what became of an order that is not answered in time",
   () =>
