@@ -8,6 +8,7 @@ const benches: Readonly<Record<string, { readonly file: string; readonly does: s
     file: "actors/main.ts",
     does: "the actor runtime beside Erlang and the runtimes of npm",
   },
+  outage: { file: "outage.ts", does: "how long it takes until an outage is noticed" },
 }
 
 const HELP = `deno task bench [NAME] [--json] [options of the benchmark]
