@@ -8,7 +8,12 @@
  */
 import { Effect, Result } from "effect"
 import { type Books, type CommandState, openOrders } from "../domain/books.ts"
-import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
+import {
+  type Command,
+  type CommandReceipt,
+  CommandRefused,
+  type CommandScope,
+} from "../domain/command.ts"
 import {
   add,
   formatDecimal,
@@ -81,7 +86,7 @@ export function operator(options: OperatorOptions) {
           books,
           isAgain
             ? [step(command.commandId, "Taken up again after a restart.", "warning")]
-            : [step(command.commandId, orphanText(command), "warning", true)],
+            : [orphanStep(command)],
         )
         if (isAgain) actor.fork(resume(command, state, options, actor))
       }
@@ -164,10 +169,13 @@ function isOverruled({ command, seq }: CommandState, books: Books): boolean {
     )
 }
 
-function orphanText({ type }: Command): string {
-  return type === "flatten"
+function orphanStep({ commandId, scope, type }: Command): Event {
+  // It took this actor along, and so cannot have said so itself.
+  if (type === "restart_actor") return step(commandId, `${scope.id} restarted.`, "confirmed", true)
+  const text = type === "flatten"
     ? "interrupted by a restart, and trading was resumed since: see the positions"
     : "interrupted by a restart: see the positions"
+  return step(commandId, text, "warning", true)
 }
 
 /** The last word about a command. A flatten that did not end flat is everybody's business. */
@@ -200,19 +208,21 @@ const refusalOf = Effect.fnUntraced(function* (
   const refused = (status: 404 | 409 | 422, message: string) =>
     new CommandRefused({ status, message })
   const id = scope.id ?? ""
+  // An id that is looked up in the wrong place could be found there.
+  if (!kinds[type].includes(scope.kind)) {
+    const more = type === "flatten" ? "; close_position closes one" : ""
+    return refused(422, `${type} takes the scope ${kinds[type].join(" or ")}${more}`)
+  }
   switch (type) {
     case "pause":
     case "resume":
       return scope.kind === "all" || options.instruments.some((each) => each.id === id)
         ? undefined
-        : refused(422, `${type} takes the scope all, or an instrument`)
-    case "flatten": {
-      const isVenue = scope.kind === "account" &&
-        options.brokers.some(({ venue }) => venue === id)
-      return scope.kind === "all" || isVenue
+        : refused(404, `there is no instrument ${id}`)
+    case "flatten":
+      return scope.kind === "all" || options.brokers.some(({ venue }) => venue === id)
         ? undefined
-        : refused(422, "flatten takes the scope all, or an account; close_position closes one")
-    }
+        : refused(404, `there is no account at ${id}`)
     case "close_position": {
       const position = books.positions.get(id)
       return position === undefined || isZero(position.quantity)
@@ -246,13 +256,32 @@ const refusalOf = Effect.fnUntraced(function* (
       )
     }
     case "restart_actor":
-      return undefined
+      return isInTree(id, options) ? undefined : refused(404, `there is no actor ${id}`)
     case "crash_actor":
-      return options.mayCrash
-        ? undefined
-        : refused(409, "actors are crashed on purpose in sim mode only")
+      if (!options.mayCrash) return refused(409, "actors are crashed on purpose in sim mode only")
+      return isInTree(id, options) ? undefined : refused(404, `there is no actor ${id}`)
   }
 })
+
+/** What each command is about. An actor is named by its path in the tree, which has no kind. */
+const kinds: Readonly<Record<Command["type"], ReadonlyArray<CommandScope["kind"]>>> = {
+  pause: ["all", "instrument", "position"],
+  resume: ["all", "instrument", "position"],
+  flatten: ["all", "account"],
+  close_position: ["position", "instrument"],
+  override_position: ["position", "instrument"],
+  cancel_order: ["order"],
+  swap_strategy: ["strategy"],
+  restart_actor: ["all"],
+  crash_actor: ["all"],
+}
+
+/** The root is not: nobody is left to start it again. */
+function isInTree(path: string, { system }: OperatorOptions): boolean {
+  const at = path.lastIndexOf("/")
+  const siblings = system()?.whichChildren(path.slice(0, Math.max(at, 0))) ?? []
+  return siblings.some(({ name }) => name === path.slice(at + 1))
+}
 
 const carryOut = Effect.fnUntraced(function* (
   command: Command,

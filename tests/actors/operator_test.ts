@@ -319,7 +319,13 @@ Deno.test("what cannot be done is refused with its reason, and leaves no trace",
     [{ type: "cancel_order", scope: { kind: "order", id: "x" } }, 404, /no order x/],
     [{ type: "pause", scope: { kind: "strategy", id: A } }, 422, /takes the scope all/],
     [{ type: "flatten", scope: { kind: "position", id: BTC } }, 422, /close_position closes one/],
-    [{ type: "flatten", scope: { kind: "account", id: "kraken" } }, 422, /takes the scope all/],
+    [{ type: "flatten", scope: { kind: "account", id: "kraken" } }, 404, /no account at kraken/],
+    [{ type: "close_position", scope: { kind: "all", id: BTC } }, 422, /takes the scope position/],
+    [{ type: "pause", scope: { kind: "order", id: BTC } }, 422, /takes the scope all/],
+    [{ type: "cancel_order", scope: { kind: "position", id: BTC } }, 422, /takes the scope order/],
+    [{ type: "restart_actor", scope: { kind: "all", id: "root/nobody" } }, 404, /no actor/],
+    [{ type: "restart_actor", scope: { kind: "all", id: "root" } }, 404, /no actor root/],
+    [{ type: "restart_actor", scope: { kind: "order", id: paths.feed } }, 422, /the scope all/],
     [{ type: "override_position", scope: { kind: "position", id: BTC } }, 422, /auto or hold/],
     [
       { type: "override_position", scope: { kind: "position", id: "X" }, control: "hold" },
@@ -482,9 +488,11 @@ everySeed("an actor is restarted, or crashed on purpose, by command", (world) =>
   keel.command({ commandId: "x", type: "crash_actor", scope })
   keel.run(1_000)
   assert.match(keel.node(paths.feed).lastCause ?? "", /on purpose by the operator/)
-  keel.command({ commandId: "n", type: "restart_actor", scope: { kind: "all", id: "root/x" } })
-  keel.until(isFinal(keel, "n"))
-  assert.match(last(keel, "n")!.text, /^failed: /)
+  for (const [commandId, id] of [["o", paths.operator], ["p", "root/accounts"]] as const) {
+    keel.post({ commandId, type: "restart_actor", scope: { kind: "all", id } })
+    keel.until(isFinal(keel, commandId))
+    assert.equal(last(keel, commandId)!.text, `${id} restarted.`)
+  }
   keel.until(() => world.books().feeds.get(VENUE)?.status === "streaming")
   keel.stop()
 })
