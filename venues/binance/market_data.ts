@@ -237,7 +237,13 @@ function barsOf(rest: Rest): MarketData["bars"] {
       Klines,
       false,
     ).pipe(
-      Effect.map((rows) => aggregate(rows.map((row) => kline(id, native, row)), intervalMs)),
+      Effect.map((rows) =>
+        aggregate(
+          // Live, a bar without a trade does not exist: nor may it in history.
+          rows.filter((row) => row[8] > 0).map((row) => kline(id, native, row)),
+          intervalMs,
+        )
+      ),
       Effect.mapError(venueError("GET /api/v3/klines")),
     )
   }

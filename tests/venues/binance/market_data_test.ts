@@ -231,6 +231,25 @@ venueTest(
 )
 
 venueTest(
+  "bars() leaves out what nobody traded in, as the live ones do",
+  () =>
+    Effect.gen(function* () {
+      const row = (
+        at: number,
+        trades: number,
+      ) => [at, "5", "5", "5", "5", trades === 0 ? "0" : "1", at + 999, "5", trades, "0", "0", "0"]
+      const { endpoints } = yield* badVenue((_request, response) => {
+        response.end(JSON.stringify([row(1_000, 0), row(2_000, 2), row(3_000, 0)]))
+      })
+      const { market } = yield* connectTo(endpoints)
+      const bars = yield* market.bars(BTC, 1_000, 4_000, 3)
+      assert.deepEqual(bars.map(({ openTime, trades }) => [openTime, trades]), [[2_000, 2]])
+      const fives = yield* market.bars(BTC, 5_000, 5_000, 1)
+      assert.deepEqual(fives.map(({ openTime, trades }) => [openTime, trades]), [[0, 2]])
+    }),
+)
+
+venueTest(
   "bars() asks for exactly the time of whole bars, `until` excluded",
   () =>
     Effect.gen(function* () {
