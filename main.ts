@@ -455,7 +455,7 @@ function treeOptions(parts: {
     }],
     roster: {
       system,
-      runner: (assignment: Assignment) => runnerFor(assignment, outside),
+      runner: (assignment: Assignment) => runnerFor(assignment, outside, config),
       configured: config.strategies,
       mailboxMax: mailbox.account,
     },
@@ -481,7 +481,7 @@ function treeOptions(parts: {
   }
 }
 
-function runnerFor(assignment: Assignment, { instruments, market }: Outside) {
+function runnerFor(assignment: Assignment, { instruments, market }: Outside, config: Config) {
   const instrument = instruments.find(({ id }) => id === assignment.instrument)
   const entry = strategies.get(assignment.strategy)
   if (instrument === undefined || entry === undefined) return undefined
@@ -491,6 +491,7 @@ function runnerFor(assignment: Assignment, { instruments, market }: Outside) {
     start: entry.start(assignment.instrument, assignment.params),
     history: market.bars,
     mailboxMax: limits.mailbox.runner,
+    staleAfterMs: config.venues.binance.staleAfterMs,
     ...limits.runner,
   })
 }

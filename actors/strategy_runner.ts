@@ -26,6 +26,8 @@ export interface StrategyRunnerOptions {
   readonly start: Effect.Effect<RunningStrategy, { readonly message: string }>
   readonly history: MarketData["bars"]
   readonly mailboxMax: number
+  /** A bar older than its interval and this when it is seen is too old to act on. */
+  readonly staleAfterMs: number
   /** More restarts than this within the period end this runner, and nobody else. */
   readonly intensity: number
   readonly periodMs: number
@@ -185,6 +187,14 @@ function live(state: State, bar: Bar, options: StrategyRunnerOptions, actor: Con
   state.bars += 1
   const last = signals.at(-1)
   if (last === undefined) {
+    show(state, options, actor)
+    return Effect.succeed(state)
+  }
+  // Held up by history or by a crowded mailbox: what it says was true at its end.
+  const ageMs = actor.now() - bar.openTime - bar.intervalMs
+  if (ageMs > bar.intervalMs + options.staleAfterMs) {
+    const age = `${Math.round(ageMs / 1_000)} s old`
+    state.lastSignal = { text: `skipped, ${age}: ${last.intent}: ${last.reason}`, at: actor.now() }
     show(state, options, actor)
     return Effect.succeed(state)
   }

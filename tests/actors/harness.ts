@@ -426,6 +426,7 @@ export class Keel {
       instrument: wanted,
       history: market.bars,
       mailboxMax: limits.mailbox.runner,
+      staleAfterMs: STALE_AFTER_MS,
       ...limits.runner,
       start: Effect.suspend(() => {
         if (each.strategy === "broken") return Effect.fail({ message: "no such parameters" })

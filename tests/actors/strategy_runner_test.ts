@@ -4,7 +4,15 @@ import { decimal, formatDecimal, isEqual } from "../../domain/decimal.ts"
 import type { Bar } from "../../domain/market.ts"
 import { limits } from "../../limits.ts"
 import { BTC, ETH, unreachable } from "./fakes.ts"
-import { assignment, everySeed, type Keel, paths, START_MS, World } from "./harness.ts"
+import {
+  assignment,
+  everySeed,
+  type Keel,
+  paths,
+  STALE_AFTER_MS,
+  START_MS,
+  World,
+} from "./harness.ts"
 
 const A = `a:${BTC}`
 const B = `b:${ETH}`
@@ -221,6 +229,30 @@ everySeed("a strategy is told what it holds, and dust is nothing", (world) => {
   // The fee was taken in what was bought: less than a lot is left.
   const left = world.books().positions.get(BTC)!.quantity
   assert.ok(left.value > 0n && Number(formatDecimal(left)) < 0.0001)
+  keel.stop()
+})
+
+everySeed("a signal from a bar that was held up is skipped, and the fold goes on", (world) => {
+  const keel = withHistory(world, {
+    scripts: {
+      a: (event) =>
+        event._tag === "Bar"
+          ? { intent: "enter", price: event.close, reason: `bar ${event.openTime}` }
+          : undefined,
+    },
+  }).run(3_000)
+  // Ended longer ago than one interval and the time after which prices are stale.
+  world.venue.drive(100_000)
+  keel.run(1_000 + 1_000 + STALE_AFTER_MS + 1_000)
+  const raised = world.events("SignalRaised").length
+  const last = barsOf(keel, A).at(-1)!
+  const bar = { ...last, openTime: last.openTime + 1_000 }
+  keel.send(runnerOf(A), { _tag: "BarClosed", bar, after: last.openTime })
+  keel.run(100)
+  assert.ok(raised > 0)
+  assert.equal(world.events("SignalRaised").length, raised)
+  assert.equal(barsOf(keel, A).at(-1)!.openTime, bar.openTime)
+  assert.match(keel.model.runners.get(A)!.lastSignal!, /^skipped, \d+ s old: enter: bar /)
   keel.stop()
 })
 
