@@ -20,6 +20,7 @@ import {
   isNegative,
   isPositive,
   isZero,
+  larger,
   subtract,
   zero,
 } from "../domain/decimal.ts"
@@ -255,6 +256,13 @@ const refusalOf = Effect.fnUntraced(function* (
         Effect.catch((error) => Effect.succeed(refused(422, error.message))),
       )
     }
+    case "accept_balances": {
+      if (!books.accounts.has(id)) return refused(404, `there is no account at ${id}`)
+      const open = openOrders(books).find(({ venue }) => venue === id)
+      return open === undefined
+        ? undefined
+        : refused(409, `order ${open.clientOrderId} is open: what it moves is not known yet`)
+    }
     case "restart_actor":
       return isInTree(id, options) ? undefined : refused(404, `there is no actor ${id}`)
     case "crash_actor":
@@ -272,6 +280,7 @@ const kinds: Readonly<Record<Command["type"], ReadonlyArray<CommandScope["kind"]
   override_position: ["position", "instrument"],
   cancel_order: ["order"],
   swap_strategy: ["strategy"],
+  accept_balances: ["account"],
   restart_actor: ["all"],
   crash_actor: ["all"],
 }
@@ -345,6 +354,8 @@ const carryOut = Effect.fnUntraced(function* (
       )
     case "swap_strategy":
       return yield* swap(command, state, actor)
+    case "accept_balances":
+      return yield* acceptBalances(command, state, options, actor)
     case "restart_actor": {
       const system = options.system()
       if (system === undefined) return yield* done([], "The tree is not up yet.", "error")
@@ -376,6 +387,39 @@ const swap = Effect.fnUntraced(function* (command: Command, { books }: State, ac
     { _tag: "StrategySwapped", from, to, by: "operator" },
     step(command.commandId, `${to.id} takes over from ${from}.`, "confirmed", true),
   ])
+})
+
+/** From here on the venue's balances are what we expect; the next reconciliation agrees or says why. */
+const acceptBalances = Effect.fnUntraced(function* (
+  { commandId, scope }: Command,
+  { books }: State,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const broker = options.brokers.find(({ venue }) => venue === scope.id)
+  if (broker === undefined) return
+  const { venue } = broker
+  const before = books.accounts.get(venue)?.moved
+  const balances = yield* broker.balances
+  yield* catchUp(actor, books)
+  const isMoving = openOrders(books).some((order) => order.venue === venue) ||
+    books.accounts.get(venue)?.moved !== before
+  yield* record(
+    actor,
+    books,
+    isMoving ? [step(commandId, "An order came in between: try again.", "error", true)] : [
+      {
+        _tag: "AccountBaselineChanged",
+        venue,
+        balances: balances.map(({ asset, free, locked }) => ({
+          asset,
+          quantity: add(free, locked),
+        })),
+        by: "operator",
+      },
+      step(commandId, `The balances of ${venue} are accepted.`, "confirmed", true),
+    ],
+  )
 })
 
 const cancelOrder = Effect.fnUntraced(function* (
@@ -564,7 +608,8 @@ const heldAtVenue = Effect.fnUntraced(function* (
       const balance = balances.find(({ asset }) => asset === instrument.base)
       const total = balance === undefined ? zero : add(balance.free, balance.locked)
       // What the account held before Keel ever saw it is not ours to sell.
-      const ours = subtract(total, account?.opening.get(instrument.base) ?? zero)
+      const notOurs = larger(account?.opening.get(instrument.base) ?? zero, zero)
+      const ours = subtract(total, notOurs)
       const quantity = tradableQuantity(instrument, ours, lastPaid(books, instrument))
       if (isPositive(quantity)) held.push(`${formatDecimal(quantity)} ${instrument.base}`)
     }

@@ -179,6 +179,8 @@ export function applyRecord(books: Books, record: JournalRecord): void {
         differences: event.differences,
         cause: event.differences[0],
       })
+    case "AccountBaselineChanged":
+      return acceptBalances(books, event)
     case "AccountLost":
       return changeAccount(books, event.venue, { ready: false, cause: event.cause })
     case "CommandReceived":
@@ -291,6 +293,34 @@ function openAccount(event: EventOf<"AccountOpened">): Account {
     differences: [],
     cause: undefined,
   }
+}
+
+/**
+ * The expected balances become the venue's. It stays as not reconciled as it was, and what came or
+ * went in cash is neither profit nor loss, so the curve moves along.
+ */
+function acceptBalances(books: Books, { balances, venue }: EventOf<"AccountBaselineChanged">) {
+  const account = books.accounts.get(venue)
+  if (account === undefined) throw new Error(`account of ${venue} was never opened`)
+  const held = new Map(balances.map(({ asset, quantity }) => [asset, quantity]))
+  const assets = new Set([...account.opening.keys(), ...account.moved.keys(), ...held.keys()])
+  const opening = new Map(
+    [...assets].map((asset) => [
+      asset,
+      subtract(held.get(asset) ?? zero, account.moved.get(asset) ?? zero),
+    ]),
+  )
+  books.accounts.set(venue, { ...account, opening })
+  const curve = books.curves.get(venue)
+  if (curve === undefined) return
+  const cash = account.quoteAsset
+  const by = subtract(opening.get(cash) ?? zero, account.opening.get(cash) ?? zero)
+  books.curves.set(venue, {
+    ...curve,
+    last: add(curve.last, by),
+    peak: add(curve.peak, by),
+    dayStart: add(curve.dayStart, by),
+  })
 }
 
 function changeAccount(books: Books, venue: string, change: Partial<Account>) {

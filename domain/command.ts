@@ -27,6 +27,7 @@ export const commandTypes = [
   "override_position",
   "cancel_order",
   "swap_strategy",
+  "accept_balances",
   "restart_actor",
   "crash_actor",
 ] as const

@@ -44,6 +44,15 @@ export const Event = Schema.TaggedUnion({
     /** What does not agree, in words; empty when all does. */
     differences: List(Text),
   },
+  /**
+   * What the venue holds is right, whatever our fills explain: assets came or went by another way.
+   * An asset that is not listed is not held.
+   */
+  AccountBaselineChanged: {
+    venue: Text,
+    balances: List(Struct({ asset: Text, quantity: DecimalText })),
+    by: Text,
+  },
   /** Nothing may be opened on this venue until it has been reconciled again. */
   AccountLost: { venue: Text, cause: Text },
 

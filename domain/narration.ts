@@ -20,6 +20,12 @@ export function narrate(event: Event): Line {
           `reconciled: ${event.ordersOpen} open orders, ${event.fillsFound} fills recovered`,
         )
         : line("error", `account:${event.venue}`, `differs: ${event.differences.join("; ")}`)
+    case "AccountBaselineChanged":
+      return line(
+        "warning",
+        `account:${event.venue}`,
+        `${event.balances.length} balances of the venue accepted by ${event.by}`,
+      )
     case "AccountLost":
       return line("warning", `account:${event.venue}`, `private stream lost: ${event.cause}`)
     case "CommandReceived": {

@@ -576,3 +576,37 @@ function onlyInstrument(wanted: string): (options: TreeOptions) => TreeOptions {
     feeds: options.feeds.map((feed) => ({ ...feed, instruments: [wanted] })),
   })
 }
+
+everySeed("a deposit and a withdrawal are accepted by command, and trading goes on", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", ETH)
+  keel.run(3_000)
+  world.venue.withdraw("USDT", "60000")
+  world.venue.withdraw("BTC", "-2")
+  keel.until(() => world.books().accounts.get(VENUE)?.ready === false, 120_000)
+  const scope = { kind: "account", id: VENUE } as const
+  world.venue.faults.fills.push("rest")
+  keel.signal("exit", ETH)
+  keel.run(1_000)
+  const refused = keel.command({ commandId: "b1", type: "accept_balances", scope })
+  assert.ok(refused instanceof CommandRefused)
+  assert.equal(refused.status, 409)
+  world.venue.expireAll()
+  keel.run(1_000)
+  keel.command({ commandId: "b2", type: "accept_balances", scope })
+  keel.until(isFinal(keel, "b2"))
+  assert.equal(last(keel, "b2")!.tone, "confirmed")
+  keel.until(() => world.books().accounts.get(VENUE)?.ready === true, 120_000).run(20_000)
+  // What went out was no loss: the day's limit is not used up by it, and entries are on.
+  keel.signal("enter", BTC)
+  keel.run(3_000)
+  assert.deepEqual([...new Set(world.events("OrderDenied").map(({ code }) => code))], [])
+  assert.ok(world.books().positions.get(BTC)!.quantity.value > 0n)
+  assert.ok(Number(formatDecimal(world.books().curves.get(VENUE)!.drawdown)) < 0.1)
+  // The two that came in are not ours to sell.
+  keel.command({ commandId: "f", type: "flatten", scope: all })
+  keel.until(isFinal(keel, "f"))
+  assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  assert.ok(Number(formatDecimal(world.venue.balance("BTC"))) >= 2)
+  keel.stop()
+})

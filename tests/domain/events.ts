@@ -61,6 +61,16 @@ const byTag: { readonly [Tag in EventTag]: fc.Arbitrary<Event> } = {
     fillsFound: fc.nat(),
     differences: fc.array(text, { maxLength: 2 }),
   }),
+  AccountBaselineChanged: tagged("AccountBaselineChanged", {
+    venue,
+    balances: fc.uniqueArray(
+      fc.record({ asset: fc.constantFrom("BTC", "USDT"), quantity: amount }),
+      {
+        selector: ({ asset }) => asset,
+      },
+    ),
+    by: text,
+  }),
   AccountLost: tagged("AccountLost", { venue, cause: text }),
   CommandReceived: tagged("CommandReceived", { command }),
   CommandProgressed: tagged("CommandProgressed", {

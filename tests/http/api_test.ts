@@ -137,6 +137,15 @@ testApi("a refused command says why, with the status the runtime gave it", async
   assert.match((await unknown.json()).error, /no open position/)
 })
 
+testApi("balances of an account are accepted by command", async (it) => {
+  const command = {
+    ...{ commandId: "b-1", type: "accept_balances" },
+    scope: { kind: "account", id: "binance" },
+  }
+  assert.equal((await it.post("/api/v1/commands", command)).status, 202)
+  assert.deepEqual(it.runtime.taken.at(-1), command)
+})
+
 testApi("malformed commands are refused before they reach the runtime", async (it) => {
   const cases: ReadonlyArray<readonly [unknown, HeadersInit, number]> = [
     ["{", {}, 400],
