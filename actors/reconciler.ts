@@ -285,10 +285,18 @@ const reconcile = Effect.fnUntraced(function* (
       venue,
       ordersOpen: atVenue.length,
       fillsFound,
-      differences,
+      differences: fewer(differences),
     }])
   }
 })
+
+/** What people can read, and what one event can hold. */
+const DIFFERENCES_MAX = 20
+
+function fewer(differences: ReadonlyArray<string>): ReadonlyArray<string> {
+  const more = differences.length - DIFFERENCES_MAX
+  return more > 0 ? [...differences.slice(0, DIFFERENCES_MAX), `and ${more} more`] : differences
+}
 
 function opened(broker: Broker, balances: ReadonlyArray<Balance>): Event {
   return {
