@@ -34,8 +34,7 @@ export const Positions: FC<{ view: PageView }> = ({ view: { overview } }) =>
           <tr>
             <th scope="col">Instrument</th>
             <th scope="col" class="n">Quantity</th>
-            <th scope="col" class="n wide">Entry</th>
-            <th scope="col" class="n mark">Mark</th>
+            <th scope="col" class="n mark">Mark, entry</th>
             <th scope="col" class="wide">Authority of the mark</th>
             <th scope="col" class="n">P&amp;L</th>
             <th scope="col" class="n wider">Realised</th>
@@ -65,8 +64,10 @@ const Row: FC<{ position: PositionView; asOf: number }> = ({ position, asOf }) =
         {quantity(position.quantity)}
         <small>{isShort ? "short" : "long"}</small>
       </td>
-      <td class="n wide">{averagePrice(position.averagePrice, position.markPrice)}</td>
-      <td class="n mark">{price(position.markPrice)}</td>
+      <td class="n mark">
+        {price(position.markPrice)}
+        <small>{averagePrice(position.averagePrice, position.markPrice)}</small>
+      </td>
       <td class="wide authority-cell">
         <Authority position={position} asOf={asOf} />
       </td>
