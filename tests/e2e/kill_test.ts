@@ -80,7 +80,9 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
     assert.equal(new Set(ids).size, ids.length)
     ordersSeen.push(ids.length)
     if (kill === KILLS) break
-    await new Promise((resolve) => setTimeout(resolve, 500 + Math.random() * 3_000))
+    // While it trades: not before this life has sent something of its own.
+    await eventually(() => stateOf(url), ({ orders }) => orders.length > ids.length, 30_000, 20)
+    await new Promise((resolve) => setTimeout(resolve, Math.random() * 1_500))
     keel.signal("SIGKILL")
     await keel.status()
   }
