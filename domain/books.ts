@@ -208,9 +208,6 @@ export function applyRecord(books: Books, record: JournalRecord): void {
     case "StrategyAssigned":
       books.assignments.set(event.id, event)
       return
-    case "StrategyUnassigned":
-      books.assignments.delete(event.id)
-      return
     case "StrategySwapped":
       return swap(books, event)
     case "OrderSubmitted":

@@ -71,7 +71,6 @@ export const Event = Schema.TaggedUnion({
   PositionControlChanged: { instrument: Text, control: Literals(["auto", "hold"]), by: Text },
 
   StrategyAssigned: AssignmentFields,
-  StrategyUnassigned: { id: Text },
   /** What `from` held is held by the new assignment from here on. */
   StrategySwapped: { from: Text, to: Struct(AssignmentFields), by: Text },
 

@@ -52,8 +52,6 @@ export function narrate(event: Event): Line {
         "strategies",
         `${event.strategy} assigned to ${event.instrument} (${event.interval})`,
       )
-    case "StrategyUnassigned":
-      return plain("strategies", `${event.id} unassigned`)
     case "StrategySwapped":
       return plain("strategies", `${event.from} swapped for ${event.to.id}`)
     case "SignalRaised":

@@ -90,7 +90,6 @@ const byTag: { readonly [Tag in EventTag]: fc.Arbitrary<Event> } = {
     by: text,
   }),
   StrategyAssigned: tagged("StrategyAssigned", assignment),
-  StrategyUnassigned: tagged("StrategyUnassigned", { id }),
   StrategySwapped: tagged("StrategySwapped", { from: id, to: fc.record(assignment), by: text }),
   SignalRaised: tagged("SignalRaised", {
     runner: id,
