@@ -333,7 +333,7 @@ function heard(
   state.frames += 1
   state.lastDataAt = at
   if (event._tag === "Trade") traded(state, event, options, actor)
-  else price(state, event, "stream", at, options, actor)
+  else if (event._tag === "Quote") price(state, event, "stream", at, options, actor)
   return state.status === "streaming" ? state : restored(state, options, actor)
 }
 

@@ -125,6 +125,10 @@ function privateEvent(
     case "Executed":
       actor.ref(executorOf(venue)).signal(event)
       return state
+    case "Corrected":
+      // Our fills no longer explain what is held: the comparison finds it, and stops openings.
+      actor.self.signal({ _tag: "Reconcile" })
+      return state
     case "StreamUp":
     case "Balances":
       return state

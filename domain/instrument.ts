@@ -18,19 +18,26 @@ import {
   zero,
 } from "./decimal.ts"
 
-/** `BASE/QUOTE.VENUE`, upper case. */
+/** `BASE/QUOTE.VENUE` for a pair, `SYMBOL.VENUE` for a share, upper case. */
 export type InstrumentId = string
 
 export type InstrumentStatus = "trading" | "halted" | "cancel_only" | "closed"
 
+/** Decides when there is a market: crypto never closes, US shares keep the exchanges' calendar. */
+export type AssetClass = "crypto" | "us_equity"
+
 export interface Instrument {
   readonly id: InstrumentId
   readonly venue: string
-  /** As the venue writes it: `BTCUSDT`. */
+  readonly assetClass: AssetClass
+  /** As the venue writes it: `BTCUSDT`, `AAPL`, `BTC/USD`. */
   readonly symbol: string
+  /** What is held after a buy: an asset of the account. A share is its own base. */
   readonly base: string
   readonly quote: string
   readonly tickSize: Decimal
+  /** Prices below `price` keep a finer grid: US shares under a dollar. */
+  readonly tickBelow?: { readonly price: Decimal; readonly tickSize: Decimal }
   readonly lotSize: Decimal
   readonly quantityMin: Decimal
   readonly quantityMax: Decimal
@@ -52,7 +59,11 @@ export function quantise(instrument: Instrument, quantity: Decimal): Decimal {
 
 /** A limit price never gets worse by rounding: buys go down to the tick, sells up. */
 export function quantisePrice(instrument: Instrument, price: Decimal, side: "buy" | "sell") {
-  return side === "buy" ? floorTo(price, instrument.tickSize) : ceilTo(price, instrument.tickSize)
+  const { tickBelow } = instrument
+  const tick = tickBelow !== undefined && isLess(price, tickBelow.price)
+    ? tickBelow.tickSize
+    : instrument.tickSize
+  return side === "buy" ? floorTo(price, tick) : ceilTo(price, tick)
 }
 
 /** Whether the venue would take an order of this size at about this price. */

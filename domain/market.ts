@@ -5,13 +5,13 @@
  * is when we received it, and `venueTime` is false.
  */
 import type { Decimal } from "./decimal.ts"
-import type { InstrumentId } from "./instrument.ts"
+import type { InstrumentId, InstrumentStatus } from "./instrument.ts"
 
 /** The market's print, not ours. */
 export interface Trade {
   readonly _tag: "Trade"
   readonly instrument: InstrumentId
-  /** The venue's id as text; ascending by number on Binance. */
+  /** The venue's id as text, unique per instrument; see `tradeIds` of the market data port. */
   readonly tradeId: string
   readonly price: Decimal
   readonly size: Decimal
@@ -47,4 +47,40 @@ export interface Bar {
   readonly trades: number
 }
 
-export type MarketEvent = Trade | Quote
+/** The venue has stopped or resumed trading in one instrument: a halt, a volatility pause. */
+export interface StatusChange {
+  readonly _tag: "Status"
+  readonly instrument: InstrumentId
+  readonly status: InstrumentStatus
+  /** The venue's code and words: `LUDP volatility trading pause`. */
+  readonly reason: string
+  readonly time: number
+}
+
+/** Limit up, limit down: the exchanges take no trade outside these prices. */
+export interface PriceBand {
+  readonly _tag: "PriceBand"
+  readonly instrument: InstrumentId
+  readonly lower: Decimal
+  readonly upper: Decimal
+  readonly time: number
+}
+
+/** What had been printed as `tradeId` was something else. */
+export interface TradeCorrection {
+  readonly _tag: "TradeCorrection"
+  readonly instrument: InstrumentId
+  readonly tradeId: string
+  readonly corrected: Trade
+  readonly time: number
+}
+
+/** What had been printed as `tradeId` did not happen. */
+export interface TradeCancel {
+  readonly _tag: "TradeCancel"
+  readonly instrument: InstrumentId
+  readonly tradeId: string
+  readonly time: number
+}
+
+export type MarketEvent = Trade | Quote | StatusChange | PriceBand | TradeCorrection | TradeCancel

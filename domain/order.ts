@@ -9,7 +9,18 @@ import { add, type Decimal, isLess, multiply, subtract, zero } from "./decimal.t
 import type { InstrumentId } from "./instrument.ts"
 import type { Fill } from "./position.ts"
 
-export type OrderType = "market" | "limit"
+/** FIX OrdType, and `limit_maker`: a limit order that is refused if it would take. */
+export type OrderType =
+  | "market"
+  | "limit"
+  | "limit_maker"
+  | "stop"
+  | "stop_limit"
+  | "take_profit_limit"
+  | "trailing_stop"
+
+/** FIX TimeInForce. */
+export type TimeInForce = "day" | "gtc" | "ioc" | "fok"
 /** What an order may do: open or increase exposure, or only reduce it. */
 export type OrderPurpose = "open" | "reduce"
 

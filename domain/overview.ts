@@ -5,6 +5,7 @@
  * are epoch milliseconds, ages are whole milliseconds. It holds no behaviour, so that a view is a
  * function of data and a script reads exactly what a person sees.
  */
+import type { OrderType } from "./order.ts"
 
 export type Mode = "sim" | "paper" | "live"
 /** `active` trades, `reducing` only closes, `halted` sends nothing but cancels and flattening orders. */
@@ -122,7 +123,7 @@ export interface OrderView {
   readonly venueOrderId: string | null
   readonly instrument: string
   readonly side: "buy" | "sell"
-  readonly type: "market" | "limit"
+  readonly type: OrderType
   readonly quantity: string
   readonly filledQuantity: string
   /** Limit price, or null for a market order. */

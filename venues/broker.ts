@@ -8,7 +8,7 @@
 import { type Effect, type Option, Schema } from "effect"
 import type { Decimal } from "../domain/decimal.ts"
 import type { InstrumentId } from "../domain/instrument.ts"
-import type { OrderType } from "../domain/order.ts"
+import type { OrderType, TimeInForce } from "../domain/order.ts"
 import type { Fill } from "../domain/position.ts"
 import type { VenueError } from "./market_data.ts"
 
@@ -18,16 +18,68 @@ export interface NewOrder {
   readonly side: "buy" | "sell"
   readonly type: OrderType
   readonly quantity: Decimal
-  /** Required for a limit order. */
+  /** Required for every kind of limit order. */
   readonly price: Decimal | undefined
+  /** Absent: the venue's usual one for this type. */
+  readonly timeInForce?: TimeInForce
+  /** Where a stop or take-profit order wakes up. */
+  readonly stopPrice?: Decimal
+  /** Of a trailing stop: how far behind the best price, in quote units or in percent of it. */
+  readonly trail?: { readonly by: "amount" | "percent"; readonly value: Decimal }
+  /** Spend this much of the quote asset instead of naming a quantity, which is then ignored. */
+  readonly notional?: Decimal
+  /** Also outside the core session; limit orders only. */
+  readonly extendedHours?: boolean
+  /** Orders that close what this one opens, one cancelling the other. */
+  readonly bracket?: {
+    readonly takeProfit: Decimal
+    readonly stopLoss: Decimal
+    readonly stopLossLimit?: Decimal
+  }
+}
+
+/** What this account takes; whatever is not named here fails with `OrderNotSent`. */
+export interface BrokerCapabilities {
+  readonly orderTypes: ReadonlySet<OrderType>
+  readonly timeInForces: ReadonlySet<TimeInForce>
+  readonly notional: boolean
+  readonly bracket: boolean
+  readonly extendedHours: boolean
+}
+
+/** What `replace` changes; what is absent stays. */
+export interface OrderChange {
+  /** Of the order that takes the old one's place. */
+  readonly clientOrderId: string
+  readonly quantity?: Decimal
+  readonly price?: Decimal
+  readonly stopPrice?: Decimal
 }
 
 export interface OrderAck {
   readonly venueOrderId: string
 }
 
+/** Why a venue refuses an order, as far as it matters what to do next. */
+export const RefusalReason = Schema.Literals([
+  "insufficient_funds",
+  "insufficient_quantity",
+  "wash_trade",
+  "halted",
+  "market_closed",
+  "not_shortable",
+  "trading_rule",
+  "duplicate_id",
+  "unknown_instrument",
+  "keys",
+  "throttled",
+  "other",
+])
+export type RefusalReason = typeof RefusalReason.Type
+
 /** Refused by the venue: the order does not exist. */
 export class OrderRefused extends Schema.TaggedError<OrderRefused>()("OrderRefused", {
+  reason: RefusalReason,
   code: Schema.String,
   text: Schema.String,
 }) {}
@@ -73,6 +125,14 @@ export type PrivateEvent =
   | { readonly _tag: "Report"; readonly report: OrderReport }
   | { readonly _tag: "Executed"; readonly execution: Execution; readonly report: OrderReport }
   | { readonly _tag: "Balances"; readonly balances: ReadonlyArray<Balance> }
+  /** An execution that was reported is void, and `execution`, if any, holds in its place. */
+  | {
+    readonly _tag: "Corrected"
+    readonly instrument: InstrumentId
+    readonly executionId: string
+    readonly execution: Execution | undefined
+    readonly reason: string
+  }
 
 export interface PrivateSink {
   readonly event: (event: PrivateEvent) => void
@@ -82,6 +142,7 @@ export interface PrivateSink {
 export interface Broker {
   readonly venue: string
   readonly quoteAsset: string
+  readonly capabilities: BrokerCapabilities
   /** Checks keys and clock; fails with `Forbidden` when trying again cannot help. */
   readonly connect: Effect.Effect<{ readonly clockOffsetMs: number }, VenueError>
   readonly submit: (order: NewOrder) => Effect.Effect<OrderAck, SubmitError>
@@ -90,6 +151,17 @@ export interface Broker {
     instrument: InstrumentId,
     clientOrderId: string,
   ) => Effect.Effect<"requested" | "unknown_order", VenueError>
+  /**
+   * Cancels one order and places another with what is left of it. `OrderRefused` leaves the old one
+   * as it was; success is the request taken, not the replacement made: reports tell.
+   */
+  readonly replace: (
+    instrument: InstrumentId,
+    clientOrderId: string,
+    change: OrderChange,
+  ) => Effect.Effect<OrderAck, SubmitError>
+  /** Every open order of the account; how many the venue took it for. Asynchronous like `cancel`. */
+  readonly cancelAll: Effect.Effect<number, VenueError>
   readonly order: (
     instrument: InstrumentId,
     clientOrderId: string,

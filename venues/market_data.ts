@@ -6,6 +6,7 @@
  */
 import { type Effect, Schema } from "effect"
 import type { Instrument, InstrumentId } from "../domain/instrument.ts"
+import type { TradingDay } from "../domain/calendar.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../domain/market.ts"
 
 /** Why a connection ended or a request failed, with what a person should know. */
@@ -33,6 +34,14 @@ export class Throttled extends Schema.TaggedError<Throttled>()("Throttled", {
 export class Forbidden extends Schema.TaggedError<Forbidden>()("Forbidden", {
   detail: Schema.String,
 }) {}
+/** Another session of ours, often a dead one, still holds the only place: Alpaca's 406. */
+export class SlotBusy extends Schema.TaggedError<SlotBusy>()("SlotBusy", {
+  detail: Schema.String,
+}) {}
+/** The venue has announced the end: a shutdown, the end of a connection's longest life. */
+export class Announced extends Schema.TaggedError<Announced>()("Announced", {
+  detail: Schema.String,
+}) {}
 /** The venue answered, and what it said makes no sense or is an error of its own. */
 export class Faulty extends Schema.TaggedError<Faulty>()("Faulty", {
   detail: Schema.String,
@@ -46,7 +55,17 @@ export class VenueError extends Schema.TaggedError<VenueError>()("VenueError", {
   venue: Schema.String,
   /** What was being done: `market stream`, `GET /api/v3/account`. */
   doing: Schema.String,
-  reason: Schema.Union([Unreachable, Closed, Silent, Throttled, Forbidden, Faulty, Overrun]),
+  reason: Schema.Union([
+    Unreachable,
+    Closed,
+    Silent,
+    Throttled,
+    Forbidden,
+    SlotBusy,
+    Announced,
+    Faulty,
+    Overrun,
+  ]),
 }) {
   override get message(): string {
     return `${this.venue}: ${this.doing}: ${describe(this.reason)}`
@@ -66,6 +85,9 @@ export function describe(reason: VenueFailure): string {
       return `rate limited (${reason.status}), wait ${reason.retryAfterMs} ms`
     case "Forbidden":
       return `refused (${reason.detail})`
+    case "SlotBusy":
+      return `another session holds the connection (${reason.detail})`
+    case "Announced":
     case "Faulty":
       return reason.detail
     case "Overrun":
@@ -82,6 +104,11 @@ export interface MarketDataSink {
 
 export interface MarketData {
   readonly venue: string
+  /**
+   * `dense`: ascending by one per instrument, so that a hole shows. `opaque`: unique and no more,
+   * because several exchanges print on one tape.
+   */
+  readonly tradeIds: "dense" | "opaque"
   /** The named instruments as the venue describes them now; fails when it does not know one. */
   readonly instruments: (
     ids: ReadonlyArray<InstrumentId>,
@@ -105,9 +132,17 @@ export interface MarketData {
     until: number,
     limit: number,
   ) => Effect.Effect<ReadonlyArray<Bar>, VenueError>
-  /** Trades after `tradeId`, ascending, at most 1,000: to fill a gap. */
+  /**
+   * What was traded after `last`, ascending, at most 1,000: to fill a gap. With opaque ids it begins
+   * at the time of `last`, and trades of that very moment may come again.
+   */
   readonly tradesAfter: (
     instrument: InstrumentId,
-    tradeId: string,
+    last: { readonly tradeId: string; readonly time: number },
   ) => Effect.Effect<ReadonlyArray<Trade>, VenueError>
+  /** Sessions of the days from `from` to `to` (`2026-11-23`); absent where the market never closes. */
+  readonly calendar?: (
+    from: string,
+    to: string,
+  ) => Effect.Effect<ReadonlyArray<TradingDay>, VenueError>
 }

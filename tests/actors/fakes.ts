@@ -55,6 +55,7 @@ export function instrument(id: InstrumentId): Instrument {
   return {
     id,
     venue: VENUE,
+    assetClass: "crypto",
     symbol: base + quote,
     base,
     quote,
@@ -286,6 +287,7 @@ export class FakeVenue {
 
   readonly market: MarketData = {
     venue: VENUE,
+    tradeIds: "dense",
     instruments: (ids) => Effect.succeed(this.instruments.filter((each) => ids.includes(each.id))),
     stream: (_, sink) =>
       Effect.suspend(() => {
@@ -311,7 +313,7 @@ export class FakeVenue {
           ANSWER_MS,
         )
       }),
-    tradesAfter: (id, tradeId) =>
+    tradesAfter: (id, { tradeId }) =>
       Effect.succeed(
         this.tape.filter((each) =>
           each.instrument === id && Number(each.tradeId) > Number(tradeId)
@@ -323,6 +325,15 @@ export class FakeVenue {
     venue: VENUE,
     quoteAsset: "USDT",
     connect: Effect.suspend(() => this.#read("GET account", () => ({ clockOffsetMs: 0 }))),
+    capabilities: {
+      orderTypes: new Set(["market", "limit"]),
+      timeInForces: new Set(["gtc"]),
+      notional: false,
+      bracket: false,
+      extendedHours: false,
+    },
+    replace: () => Effect.fail(new OrderNotSent({ detail: "orders are not replaced here" })),
+    cancelAll: Effect.suspend(() => this.#read("DELETE openOrders", () => this.#cancelAll())),
     submit: (order) => Effect.suspend(() => this.#submit(order)),
     cancel: (_, clientOrderId) =>
       Effect.suspend(() =>
@@ -446,7 +457,9 @@ export class FakeVenue {
         return Effect.andThen(taken, Effect.never)
       case "refuse":
         return Effect.delay(
-          Effect.fail(new OrderRefused({ code: "-1013", text: "Filter failure" })),
+          Effect.fail(
+            new OrderRefused({ reason: "trading_rule", code: "-1013", text: "Filter failure" }),
+          ),
           ANSWER_MS,
         )
       case undefined:
@@ -457,7 +470,8 @@ export class FakeVenue {
   /** The request has arrived: what the answer would be. */
   #take(order: NewOrder): Effect.Effect<Effect.Effect<OrderAck, SubmitError>> {
     return Effect.sync(() => {
-      const refused = (text: string) => Effect.fail(new OrderRefused({ code: "-2010", text }))
+      const refused = (text: string) =>
+        Effect.fail(new OrderRefused({ reason: "insufficient_funds", code: "-2010", text }))
       if (this.orders.has(order.clientOrderId)) return refused("Duplicate order sent.")
       const { base, quote } = this.instruments.find(({ id }) => id === order.instrument)!
       const price = this.price(order.instrument)
@@ -469,6 +483,12 @@ export class FakeVenue {
       this.#match(placed)
       return Effect.succeed({ venueOrderId: placed.venueOrderId })
     })
+  }
+
+  #cancelAll(): number {
+    const open = [...this.orders.values()].filter((order) => !isFinal(order))
+    for (const order of open) this.#finish(order, "canceled", "")
+    return open.length
   }
 
   #place(order: NewOrder): VenueOrder {

@@ -25,6 +25,7 @@ import { anyDecimal, anyPrice, anyQuantity } from "./arbitraries.ts"
 const instrument: Instrument = {
   id: "BTC/USDT.BINANCE",
   venue: "binance",
+  assetClass: "crypto",
   symbol: "BTCUSDT",
   base: "BTC",
   quote: "USDT",

@@ -35,6 +35,7 @@ const NOW = 10_000
 const instrument: Instrument = {
   id,
   venue: "binance",
+  assetClass: "crypto",
   symbol: "BTCUSDT",
   base: "BTC",
   quote: "USDT",

@@ -17,6 +17,7 @@ import {
   type OrderReport,
   OrderUnknown,
   type PrivateEvent,
+  type RefusalReason,
   type SubmitError,
 } from "../broker.ts"
 import {
@@ -69,7 +70,22 @@ export function makeBroker(options: BrokerOptions): Broker {
       const reason = new Forbidden({ detail: "this key may not trade" })
       return yield* new VenueError({ venue: VENUE, doing: "GET /api/v3/account", reason })
     }),
+    capabilities: {
+      orderTypes: new Set(["market", "limit"]),
+      timeInForces: new Set(["gtc"]),
+      notional: false,
+      bracket: false,
+      extendedHours: false,
+    },
     submit: submitOf(options),
+    replace: () =>
+      Effect.fail(
+        new OrderNotSent({ detail: "orders are not replaced here: cancel and send anew" }),
+      ),
+    cancelAll: Effect.map(
+      Effect.forEach(options.instruments, (instrument) => cancelAllOf(rest, instrument)),
+      (counts) => counts.reduce((sum, count) => sum + count, 0),
+    ),
     cancel: (instrument, clientOrderId) =>
       rest.call(
         "DELETE",
@@ -124,6 +140,23 @@ export function makeBroker(options: BrokerOptions): Broker {
   }
 }
 
+function cancelAllOf(rest: Rest, instrument: InstrumentId): Effect.Effect<number, VenueError> {
+  return rest.call(
+    "DELETE",
+    "api/v3/openOrders",
+    { symbol: symbolOf(instrument) },
+    Schema.Array(Answer),
+    true,
+  ).pipe(
+    Effect.map((canceled) => canceled.length),
+    Effect.catchTag(
+      "Refused",
+      (refused) => refused.code === UNKNOWN_ORDER ? Effect.succeed(0) : Effect.fail(refused),
+    ),
+    Effect.mapError(venueError("DELETE /api/v3/openOrders")),
+  )
+}
+
 function accountOf(rest: Rest) {
   return Effect.mapError(
     rest.call("GET", "api/v3/account", { omitZeroBalances: "true" }, AccountInformation, true),
@@ -175,7 +208,20 @@ function submitError(failure: Refused | VenueFailure, conclusiveAt: number): Sub
   if (status >= 500 || unknownCodes.has(code)) {
     return new OrderUnknown({ cause: `${code} ${text}`, conclusiveAt })
   }
-  return new OrderRefused({ code: String(code), text })
+  return new OrderRefused({ reason: reasonOf(code, text), code: String(code), text })
+}
+
+/** The venue says most of it in words under two codes. */
+function reasonOf(code: number, text: string): RefusalReason {
+  if (code === -1013) return text.startsWith("Market is closed") ? "market_closed" : "trading_rule"
+  if (code === -1015) return "throttled"
+  if (code === -1121) return "unknown_instrument"
+  if (code === -2014 || code === -2015 || code === -1022) return "keys"
+  if (code !== -2010) return "other"
+  if (text.includes("insufficient balance")) return "insufficient_funds"
+  if (text.startsWith("Duplicate order")) return "duplicate_id"
+  if (text.startsWith("Market is closed")) return "market_closed"
+  return "trading_rule"
 }
 
 /** A status that means nothing to us is a failure: an order must not seem to be missing. */

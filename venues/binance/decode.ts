@@ -7,7 +7,7 @@
  */
 import { Result, Schema } from "effect"
 import { type Decimal, isZero } from "../../domain/decimal.ts"
-import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
+import type { Bar, Quote, Trade } from "../../domain/market.ts"
 import type { Balance, Execution, OrderReport, PrivateEvent } from "../broker.ts"
 import {
   AccountPosition,
@@ -40,7 +40,8 @@ export interface Snapshot {
 }
 
 export type Decoded =
-  | MarketEvent
+  | Trade
+  | Quote
   | Bar
   | Depth
   | Snapshot
@@ -196,7 +197,7 @@ function problemText(problem: unknown): string {
 }
 
 export type DecodedPrivate =
-  | PrivateEvent
+  | Exclude<PrivateEvent, { readonly _tag: "Corrected" }>
   | {
     readonly _tag: "Answer"
     readonly id: string

@@ -56,6 +56,7 @@ export function makeMarketData(options: MarketDataOptions): MarketData {
   const { rest } = options
   return {
     venue: VENUE,
+    tradeIds: "dense",
     instruments: (ids) =>
       rest.call(
         "GET",
@@ -97,6 +98,7 @@ function instrument(info: typeof ExchangeInfo.Type["symbols"][number]): Readonly
   return [{
     id: instrumentId(info.baseAsset, info.quoteAsset),
     venue: VENUE,
+    assetClass: "crypto",
     symbol: info.symbol,
     base: info.baseAsset,
     quote: info.quoteAsset,
@@ -265,7 +267,7 @@ function kline(id: InstrumentId, intervalMs: number, row: typeof Klines.Type[num
 }
 
 function tradesOf(rest: Rest): MarketData["tradesAfter"] {
-  return (id, tradeId) =>
+  return (id, { tradeId }) =>
     rest.call(
       "GET",
       "api/v3/historicalTrades",

@@ -308,10 +308,13 @@ venueTest(
         return found.length >= 4 ? found : undefined
       })
       yield* Fiber.interrupt(fiber)
-      const after = yield* market.tradesAfter(BTC, trades[0]!.tradeId)
+      const after = yield* market.tradesAfter(BTC, trades[0]!)
       assert.deepEqual(after.slice(0, 3), trades.slice(1, 4))
       assert.deepEqual(
-        yield* market.tradesAfter(BTC, String(BigInt(after.at(-1)!.tradeId) + 1_000_000n)),
+        yield* market.tradesAfter(BTC, {
+          ...after.at(-1)!,
+          tradeId: String(BigInt(after.at(-1)!.tradeId) + 1_000_000n),
+        }),
         [],
       )
     }),
