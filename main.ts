@@ -754,7 +754,7 @@ function replayLine(keel: Keel, summary: ReplaySummary): string {
   )
   const { equity } = keel.model.overview()
   return `keel replay finished events=${summary.events} trades ${trades.join(" ")} ` +
-    `orders=${keel.model.books.intents} equity=${equity.total}`
+    `orders=${keel.model.books.intents.get(VENUE) ?? 0} equity=${equity.total}`
 }
 
 if (import.meta.main) Deno.exit(await main())

@@ -124,7 +124,7 @@ const execute = Effect.fnUntraced(function* (
       .signal({ _tag: "Refused", instrument: instrument.id, purpose })
     return state
   }
-  const clientOrderId = `keel-${books.journalId}-${books.intents + 1}`
+  const clientOrderId = nextOrderId(books, instrument.venue)
   yield* record(actor, books, [{
     _tag: "OrderSubmitted",
     clientOrderId,
@@ -161,6 +161,14 @@ const execute = Effect.fnUntraced(function* (
   )
   return state
 })
+
+/**
+ * `keel-<journal>-<venue>-<n>`: unique over journals, venues and the life of one journal, within
+ * the 36 characters of `A-Z a-z 0-9 _ -` that every venue takes.
+ */
+function nextOrderId({ intents, journalId }: Books, venue: string): string {
+  return `keel-${journalId}-${venue}-${(intents.get(venue) ?? 0) + 1}`
+}
 
 interface Refusal {
   readonly code: DenialCode

@@ -5,7 +5,7 @@
  * outside the tree: while the monitor restarts, the last picture stands, with its age.
  */
 import type { Alert, Books } from "../domain/books.ts"
-import { emptyBooks, expectedBalance, openOrders } from "../domain/books.ts"
+import { drawdownFrom, emptyBooks, expectedBalance, openOrders } from "../domain/books.ts"
 import type { CommandProgress } from "../domain/command.ts"
 import {
   add,
@@ -118,12 +118,8 @@ export class ReadModel {
     this.events = recent.map(viewOf).reverse().slice(0, this.options.limits.events)
     for (const record of recent) this.follow(record)
     this.pnl.length = 0
-    for (const [venue, curve] of books.curves) {
-      const account = books.accounts.get(venue)
-      const start = account?.opening.get(account.quoteAsset) ?? zero
-      for (const { time, total } of curve.points) {
-        addPoint(this.pnl, time, toNumber(subtract(total, start)), this.options.limits.points)
-      }
+    for (const { time, value } of profitCurve(books)) {
+      addPoint(this.pnl, time, value, this.options.limits.points)
     }
     // Until the first valuation: an equity of nothing would be a lie.
     for (const venue of books.accounts.keys()) {
@@ -292,6 +288,7 @@ export class ReadModel {
       const streaming = link?.status === "streaming"
       const differs = (account?.differences.length ?? 0) > 0
       const cause = link?.cause ?? (isReady ? undefined : account?.cause)
+      const equity = this.equities.get(venue)
       return {
         venue,
         label,
@@ -314,6 +311,7 @@ export class ReadModel {
         }],
         dust: this.dust(venue),
         ...(link?.clockOffsetMs !== undefined && { clockOffsetMs: link.clockOffsetMs }),
+        ...(equity !== undefined && { equity: equityView(equity, this.options.now()) }),
       }
     })
   }
@@ -339,20 +337,20 @@ export class ReadModel {
     const equities = [...this.equities.values()]
     const sum = (of: (equity: Equity) => Equity["total"]) =>
       equities.reduce((total, each) => add(total, of(each)), zero)
-    const peak = sum(({ peak }) => peak)
-    const deepest = equities.reduce((most, { drawdown }) => larger(most, drawdown), zero)
-    return {
-      total: formatDecimal(sum(({ total }) => total)),
-      cash: formatDecimal(sum(({ cash }) => cash)),
-      realisedPnl: formatDecimal(sum(({ realisedPnl }) => realisedPnl)),
-      unrealisedPnl: formatDecimal(sum(({ unrealisedPnl }) => unrealisedPnl)),
-      fees: formatDecimal(sum(({ fees }) => fees)),
-      asOf: now,
-      start: formatDecimal(sum(({ start }) => start)),
-      drawdown: formatDecimal(deepest),
-      peak: formatDecimal(peak),
-      exposure: formatDecimal(sum(({ exposure }) => exposure)),
-    }
+    const total = sum(({ total }) => total)
+    const peak = larger(this.books.peak, total)
+    return equityView({
+      total,
+      cash: sum(({ cash }) => cash),
+      realisedPnl: sum(({ realisedPnl }) => realisedPnl),
+      unrealisedPnl: sum(({ unrealisedPnl }) => unrealisedPnl),
+      fees: sum(({ fees }) => fees),
+      start: sum(({ start }) => start),
+      // Not the sum of the accounts' own: they need not stand at their peaks together.
+      peak,
+      drawdown: larger(this.books.drawdown, drawdownFrom(peak, total)),
+      exposure: sum(({ exposure }) => exposure),
+    }, now)
   }
 
   private positions(now: number): ReadonlyArray<PositionView> {
@@ -474,6 +472,44 @@ function addPoint(points: Array<Point>, timeMs: number, value: number, most: num
   if (last?.time === time) points[points.length - 1] = { time, value }
   else points.push({ time, value })
   if (points.length > most) points.shift()
+}
+
+/**
+ * Profit of all accounts together whenever one of them was marked, oldest first; the others stand as
+ * they were marked last.
+ */
+function profitCurve(books: Books): ReadonlyArray<Point> {
+  const latest = new Map<string, number>()
+  return [...books.curves]
+    .flatMap(([venue, { points }]) => {
+      const account = books.accounts.get(venue)
+      const start = account?.opening.get(account.quoteAsset) ?? zero
+      return points.map(({ time, total }) => ({
+        venue,
+        time,
+        value: toNumber(subtract(total, start)),
+      }))
+    })
+    .toSorted((a, b) => a.time - b.time)
+    .map(({ venue, time, value }) => {
+      latest.set(venue, value)
+      return { time, value: [...latest.values()].reduce((sum, each) => sum + each, 0) }
+    })
+}
+
+function equityView(equity: Equity, asOf: number): EquityView {
+  return {
+    total: formatDecimal(equity.total),
+    cash: formatDecimal(equity.cash),
+    realisedPnl: formatDecimal(equity.realisedPnl),
+    unrealisedPnl: formatDecimal(equity.unrealisedPnl),
+    fees: formatDecimal(equity.fees),
+    asOf,
+    start: formatDecimal(equity.start),
+    drawdown: formatDecimal(equity.drawdown),
+    peak: formatDecimal(equity.peak),
+    exposure: formatDecimal(equity.exposure),
+  }
 }
 
 /** The feed's own picture is from its last report: ages go on. */

@@ -7,7 +7,17 @@
  * stands still takes `copyBooks`.
  */
 import type { Command } from "./command.ts"
-import { add, type Decimal, isZero, multiply, subtract, zero } from "./decimal.ts"
+import {
+  add,
+  type Decimal,
+  divide,
+  isPositive,
+  isZero,
+  larger,
+  multiply,
+  subtract,
+  zero,
+} from "./decimal.ts"
 import type { EventOf, JournalRecord } from "./event.ts"
 import type { InstrumentId } from "./instrument.ts"
 import {
@@ -82,10 +92,13 @@ export interface Books {
   tradingState: TradingState
   tradingStateReason: string | undefined
   tradingStateSince: number | undefined
-  /** Intents ever written: the next client order id is derived from it. */
-  intents: number
+  /** Intents ever written, by venue: its next client order id is derived from it. */
+  readonly intents: Map<string, number>
   /** By venue. */
   readonly curves: Map<string, EquityCurve>
+  /** Of all accounts together, dollars counted one to one. */
+  peak: Decimal
+  drawdown: Decimal
   readonly accounts: Map<string, Account>
   readonly positions: Map<InstrumentId, Position>
   readonly holds: Set<InstrumentId>
@@ -119,8 +132,10 @@ export function emptyBooks(): Books {
     tradingState: "active",
     tradingStateReason: undefined,
     tradingStateSince: undefined,
-    intents: 0,
+    intents: new Map(),
     curves: new Map(),
+    peak: zero,
+    drawdown: zero,
     accounts: new Map(),
     positions: new Map(),
     holds: new Set(),
@@ -138,6 +153,7 @@ export function emptyBooks(): Books {
 export function copyBooks(books: Books): Books {
   return {
     ...books,
+    intents: new Map(books.intents),
     curves: new Map(books.curves),
     accounts: new Map(books.accounts),
     positions: new Map(books.positions),
@@ -268,7 +284,9 @@ export function applyRecord(books: Books, record: JournalRecord): void {
         total,
       }]
       books.curves.set(venue, { last: total, peak, drawdown, day, dayStart, points })
-      return
+      // An account that joins brings its own: that is no profit.
+      if (before === undefined) books.peak = add(books.peak, total)
+      return markTogether(books)
     }
     case "RuntimeStopped":
     case "SignalRaised":
@@ -290,6 +308,17 @@ function openAccount(event: EventOf<"AccountOpened">): Account {
     differences: [],
     cause: undefined,
   }
+}
+
+function markTogether(books: Books) {
+  const total = [...books.curves.values()].reduce((sum, { last }) => add(sum, last), zero)
+  books.peak = larger(books.peak, total)
+  books.drawdown = larger(books.drawdown, drawdownFrom(books.peak, total))
+}
+
+/** (peak - total) / peak, as a ratio. */
+export function drawdownFrom(peak: Decimal, total: Decimal): Decimal {
+  return isPositive(peak) ? divide(subtract(peak, total), peak, 6) : zero
 }
 
 /**
@@ -318,6 +347,7 @@ function acceptBalances(books: Books, { balances, venue }: EventOf<"AccountBasel
     peak: add(curve.peak, by),
     dayStart: add(curve.dayStart, by),
   })
+  books.peak = add(books.peak, by)
 }
 
 function changeAccount(books: Books, venue: string, change: Partial<Account>) {
@@ -362,7 +392,7 @@ function submit(books: Books, event: EventOf<"OrderSubmitted">, time: number) {
   if (books.orders.has(event.clientOrderId)) {
     throw new Error(`client order id ${event.clientOrderId} is used twice`)
   }
-  books.intents += 1
+  books.intents.set(event.venue, (books.intents.get(event.venue) ?? 0) + 1)
   books.orders.set(event.clientOrderId, {
     clientOrderId: event.clientOrderId,
     venueOrderId: undefined,

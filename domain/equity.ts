@@ -1,13 +1,11 @@
 /** What the account is worth, from its books and the latest prices. */
 import type { Books } from "./books.ts"
-import { expectedBalance } from "./books.ts"
+import { drawdownFrom, expectedBalance } from "./books.ts"
 import {
   absolute,
   add,
   type Decimal,
-  divide,
   isNegative,
-  isPositive,
   isZero,
   larger,
   multiply,
@@ -79,7 +77,7 @@ export function equityOf(
   }
   const total = subtract(add(add(start, realised), unrealised), fees)
   const peak = larger(curve?.peak ?? total, total)
-  const drawdown = isPositive(peak) ? divide(subtract(peak, total), peak, 6) : zero
+  const drawdown = drawdownFrom(peak, total)
   return {
     total,
     cash: account === undefined ? zero : expectedBalance(account, account.quoteAsset),

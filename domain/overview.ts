@@ -67,8 +67,11 @@ export interface AccountView {
   readonly dust: ReadonlyArray<{ readonly asset: string; readonly quantity: string }>
   /** Venue time minus our time. */
   readonly clockOffsetMs?: number
+  /** Of this account alone; absent until it has been seen. */
+  readonly equity?: EquityView
 }
 
+/** In the quote asset of one account; of all accounts in dollars, stablecoins counted one to one. */
 export interface EquityView {
   readonly total: string
   readonly cash: string

@@ -53,10 +53,10 @@ everySeed("an order that nobody knows about is an alert until it is known", (wor
   world.venue.faults.submit.push("lose_request")
   keel.signal("enter", BTC)
   keel.until(() => open(keel).length > 0)
-  assert.deepEqual(open(keel), ["order:keel-test-1"])
+  assert.deepEqual(open(keel), ["order:keel-test-binance-1"])
   keel.run(30_000)
   assert.deepEqual(open(keel), [])
-  assert.equal(world.books().orders.get("keel-test-1")!.status, "rejected")
+  assert.equal(world.books().orders.get("keel-test-binance-1")!.status, "rejected")
   keel.stop()
 })
 

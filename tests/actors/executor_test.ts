@@ -17,13 +17,13 @@ function trading(world: World, more: Parameters<World["start"]>[0] = {}): Keel {
 }
 
 function order(world: World, number = 1): Order {
-  const found = world.books().orders.get(`keel-test-${number}`)
+  const found = world.books().orders.get(`keel-test-binance-${number}`)
   assert.ok(found, `no order ${number}`)
   return found
 }
 
 function statusOf(world: World, number = 1) {
-  return world.books().orders.get(`keel-test-${number}`)?.status
+  return world.books().orders.get(`keel-test-binance-${number}`)?.status
 }
 
 function denials(world: World) {
@@ -138,7 +138,7 @@ everySeed("a denial for one signal does not forget the approval of another", (wo
   keel.signal("enter", ETH, "another")
   keel.run(1_000)
   gate.delayMs = 1_000
-  keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: "keel-test-1", by: "x" })
+  keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: "keel-test-binance-1", by: "x" })
   keel.run(10)
   keel.signal("enter", BTC)
   keel.signal("enter", BTC)
@@ -160,7 +160,7 @@ everySeed("an approval whose proof expires in the queue is refused at sending", 
   keel.signal("enter", ETH)
   keel.run(1_000)
   gate.delayMs = 4_000
-  keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: "keel-test-1", by: "x" })
+  keel.send(executorOf(VENUE), { _tag: "Cancel", clientOrderId: "keel-test-binance-1", by: "x" })
   keel.signal("exit", ETH)
   keel.run(10)
   keel.signal("enter", BTC)
@@ -219,12 +219,12 @@ for (const [what, fault] of answers) {
       order(world).note ?? "",
       fault === "hang" ? /no answer for 7000 ms/ : /no answer$/,
     )
-    const alert = world.books().alerts.get("order:keel-test-1")
+    const alert = world.books().alerts.get("order:keel-test-binance-1")
     keel.until(() => statusOf(world) === "filled", 10_000)
     assert.equal(alert === undefined || alert.resolvedAt === undefined, true)
     keel.run(20_000)
     assert.equal(world.venue.submits.length, 1)
-    assert.notEqual(world.books().alerts.get("order:keel-test-1")?.resolvedAt, undefined)
+    assert.notEqual(world.books().alerts.get("order:keel-test-binance-1")?.resolvedAt, undefined)
     assertSame(world)
     keel.stop()
   })

@@ -160,7 +160,7 @@ everySeed("what runs, what is stored and what a restart reads are one fold", (wo
   assert.equal(text(after.positions), text(before.positions))
   assert.equal(text(after.executions), text(before.executions))
   assert.equal(text(after.assignments), text(before.assignments))
-  assert.equal(after.intents, before.intents)
+  assert.deepEqual(after.intents, before.intents)
   second.ready().run(1_000)
   assert.equal(text(second.model.books), text(world.books()))
   second.stop()

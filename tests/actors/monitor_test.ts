@@ -115,7 +115,7 @@ everySeed("the state is what the journal says, seen now", (world) => {
     [VENUE, "ready", "streaming"],
   ])
   assert.deepEqual(orders.map(({ clientOrderId, status }) => [clientOrderId, status]), [
-    ["keel-test-1", "filled"],
+    ["keel-test-binance-1", "filled"],
   ])
   assert.equal(fills.length, 1)
   assert.deepEqual(

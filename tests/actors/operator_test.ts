@@ -137,7 +137,7 @@ everySeed("flatten halts, cancels, closes, and says flat when the venue has said
   assert.equal(lines.at(-1), "Flat: confirmed by the venue.")
   assert.equal(world.books().tradingState, "halted")
   assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
-  assert.equal(world.venue.orders.get("keel-test-2")!.status, "canceled")
+  assert.equal(world.venue.orders.get("keel-test-binance-2")!.status, "canceled")
   keel.stop()
 })
 
@@ -151,7 +151,7 @@ everySeed("flatten does not say flat while an order may still be filled", (world
   keel.run(500)
   keel.command({ commandId: "f", type: "flatten", scope: all })
   keel.until(isFinal(keel, "f"))
-  assert.match(last(keel, "f")!.text, /^NOT flat: may still be filled: keel-test-1\. /)
+  assert.match(last(keel, "f")!.text, /^NOT flat: may still be filled: keel-test-binance-1\. /)
   keel.stop()
 })
 
@@ -239,10 +239,10 @@ everySeed("an open order is cancelled, and the venue confirms it", (world) => {
   world.venue.faults.fills.push("rest")
   keel.signal("enter", BTC)
   keel.run(1_000)
-  const scope = { kind: "order", id: "keel-test-1" } as const
+  const scope = { kind: "order", id: "keel-test-binance-1" } as const
   keel.command({ commandId: "x", type: "cancel_order", scope })
   keel.until(isFinal(keel, "x"))
-  assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-1 is canceled.")
+  assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-binance-1 is canceled.")
   const again = keel.command({ commandId: "y", type: "cancel_order", scope })
   assert.ok(again instanceof CommandRefused)
   assert.equal(again.status, 409)
@@ -433,7 +433,7 @@ everySeed(
     keel.command({
       commandId: "x",
       type: "cancel_order",
-      scope: { kind: "order", id: "keel-test-2" },
+      scope: { kind: "order", id: "keel-test-binance-2" },
     })
     keel.command({
       commandId: "f",
@@ -446,7 +446,7 @@ everySeed(
     world.venue.readsDown = undefined
     keel.crash(paths.operator)
     keel.until(isFinal(keel, "x"))
-    assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-2 is canceled.")
+    assert.equal(last(keel, "x")!.text, "The venue confirms: keel-test-binance-2 is canceled.")
     assert.match(last(keel, "f")!.text, /^interrupted by a restart, and trading was resumed since/)
     assert.equal(world.books().tradingState, "active")
     keel.stop()

@@ -61,13 +61,13 @@ everySeed("a private stream that is lost denies openings until all is compared",
   assert.deepEqual(denials(world), ["ACCOUNT_NOT_RECONCILED"])
   // To get out is always allowed; what became of it is found by asking.
   keel.signal("exit", BTC)
-  keel.until(() => world.books().orders.get("keel-test-2")?.status === "filled", 20_000)
+  keel.until(() => world.books().orders.get("keel-test-binance-2")?.status === "filled", 20_000)
   world.venue.privateDown = undefined
   keel.ready()
   assert.equal(world.events("AccountLost").length, 1)
   keel.signal("enter", ETH)
   keel.run(1_000)
-  assert.equal(world.books().orders.get("keel-test-3")?.status, "filled")
+  assert.equal(world.books().orders.get("keel-test-binance-3")?.status, "filled")
   keel.stop()
 })
 
@@ -148,7 +148,7 @@ everySeed("balances that our fills do not explain are a difference", (world) => 
   world.venue.faults.fills.push("rest")
   keel.signal("exit")
   keel.run(limits.account.reconcileEveryMs + 3_000)
-  assert.equal(world.books().orders.get("keel-test-2")!.status, "accepted")
+  assert.equal(world.books().orders.get("keel-test-binance-2")!.status, "accepted")
   assert.equal(account(world)!.ready, false)
   keel.stop()
 })

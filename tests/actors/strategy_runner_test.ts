@@ -71,7 +71,7 @@ everySeed("a crash inside a strategy restarts its runner and touches nobody else
   world.venue.faults.fills.push("rest")
   keel.run(3_000).signal("enter", ETH, B)
   keel.run(500)
-  const open = world.venue.orders.get("keel-test-1")!
+  const open = world.venue.orders.get("keel-test-binance-1")!
   const connects = world.venue.connectsAt.length
   const starts = startsOf(keel)
   let crashes = 1
@@ -89,7 +89,7 @@ everySeed("a crash inside a strategy restarts its runner and touches nobody else
   }
   assert.equal(world.venue.connectsAt.length, connects)
   assert.equal(open.status, "accepted")
-  assert.equal(world.books().orders.get("keel-test-1")!.status, "accepted")
+  assert.equal(world.books().orders.get("keel-test-binance-1")!.status, "accepted")
   // It has its state back, and goes on.
   const bars = barsOf(keel, A)
   assert.ok(bars.length > 3)

@@ -311,7 +311,7 @@ Deno.test("the books keep a bounded past, and every open order", () => {
   assert.equal(books.alerts.size, booksLimits.alerts)
   assert.equal(books.commands.size, booksLimits.commands)
   assert.equal(books.curves.get("binance")!.points.length, booksLimits.equityPoints)
-  assert.equal(books.intents, many + 1)
+  assert.equal(books.intents.get("binance"), many + 1)
   assert.equal(books.executions.size, many)
   // Late evidence of an order that is forgotten changes nothing.
   const before = shown(books)
@@ -322,4 +322,33 @@ Deno.test("the books keep a bounded past, and every open order", () => {
     event: { _tag: "OrderCanceled", clientOrderId: "0" },
   })
   assert.equal(shown(books), before.replace(`"seq":${books.seq - 1}`, `"seq":${books.seq}`))
+})
+
+Deno.test("the drawdown of all accounts is that of their sum, and an account that joins is no profit", () => {
+  const mark = (venue: string, total: string) =>
+    ({
+      _tag: "EquityMarked",
+      venue,
+      total: decimal(total),
+      peak: decimal(total),
+      drawdown: decimal("0"),
+    }) as const
+  const books = fold([mark("binance", "1000"), mark("alpaca", "1000")])
+  assert.equal(formatDecimal(books.peak), "2000")
+  assert.equal(formatDecimal(books.drawdown), "0")
+  // One loses what the other wins: nothing was lost together.
+  const even = fold([
+    mark("binance", "1000"),
+    mark("alpaca", "1000"),
+    mark("binance", "1100"),
+    mark("alpaca", "900"),
+  ])
+  assert.equal(formatDecimal(even.peak), "2100")
+  assert.equal(formatDecimal(even.drawdown), "0.047619")
+})
+
+Deno.test("client order ids are counted by venue", () => {
+  const at = (venue: string, id: string) => ({ ...submitted(id), venue }) as const
+  const books = fold([at("binance", "a"), at("alpaca", "b"), at("binance", "c")])
+  assert.deepEqual([...books.intents], [["binance", 2], ["alpaca", 1]])
 })
