@@ -132,20 +132,22 @@ export class WsApiDoor {
 
   #answer(session: Session, request: Request, subject: Subject) {
     const desk = this.#desk()
-    const params = new Params(request.params)
+    const sent = new Params(request.params)
+    const params = new Params(withoutFormat(request.params))
     const own = this.#ownOperation(session, request.method)
     const run = desk.run(
       own ?? WS_METHODS.get(request.method),
       request.fault ?? "Unknown method",
-      () => ({ params, authorise: (operation) => this.#authorise(session, operation, params) }),
+      // What only shapes the answer was signed all the same.
+      () => ({ params, authorise: (operation) => this.#authorise(session, operation, sent) }),
     )
     const status = run instanceof ApiError ? run.status : run.status ?? 200
-    const rateLimits = desk.usage.counts(desk.now())
+    const wantsLimits = request.params.get("returnRateLimits") !== "false"
     const text = JSON.stringify({
       id: request.id,
       status,
       ...(run instanceof ApiError ? { error: run.toBody() } : answerFields(run, status)),
-      rateLimits,
+      ...(wantsLimits && { rateLimits: desk.usage.counts(desk.now()) }),
     })
     desk.settle(run instanceof ApiError ? [] : run.changes ?? [], () => {
       const fault = this.#faults.request(subject, "after")
@@ -291,6 +293,11 @@ export class WsApiDoor {
         return undefined
     }
   }
+}
+
+/** Every request may say whether it wants its limits with the answer. */
+function withoutFormat(params: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...params].filter(([name]) => name !== "returnRateLimits"))
 }
 
 /** A request half done is an error that says which half. */

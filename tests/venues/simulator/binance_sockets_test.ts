@@ -314,6 +314,8 @@ venueTest("WS-API requests are refused like REST ones, and unknown methods too",
   const time = await ask("a", "time")
   assert.equal(time.status, 200)
   assert.ok(time.rateLimits.length > 0)
+  const short = await ask("s", "time", { returnRateLimits: false })
+  assert.deepEqual([short.status, short.rateLimits], [200, undefined])
   assert.deepEqual((await ask("b", "depth", { symbol: "NOPE" })).error, {
     code: -1121,
     msg: "Invalid symbol.",
