@@ -5,6 +5,7 @@
 import { type Clock, Duration, Effect, Option, Schema, Stream } from "effect"
 import { forever } from "../../actors/runtime/forever.ts"
 import type { BinanceDesk } from "./binance_desk.ts"
+import { PROFILES } from "./binance_profiles.ts"
 import { BinanceVenue } from "./binance_venue.ts"
 import type { Change } from "./exchange.ts"
 import type { LedgerBatch, LedgerContents } from "./ledger.ts"
@@ -14,7 +15,6 @@ import type { Recording } from "./recording.ts"
 import type { StreamHub } from "./stream_hub.ts"
 import {
   history,
-  PROFILES,
   resumeMarket,
   seedMarket,
   stepMarket,
@@ -100,7 +100,7 @@ export function startingMarket(
   const stored = Schema.decodeUnknownOption(SyntheticStateText)(contents.market)
   const start = Option.isSome(stored)
     ? resumeMarket(stored.value, now)
-    : seedMarket(market.seed, now)
+    : seedMarket(PROFILES, market.seed, now)
   writeHistory(venue, start, now)
   return start
 }
@@ -118,7 +118,7 @@ export const generate = Effect.fn("SimulatedBinance.generate")(function* (
   let storedAt = 0
   return yield* forever(Effect.suspend(() => {
     const at = now()
-    const [next, events] = stepMarket(state, at)
+    const [next, events] = stepMarket(PROFILES, state, at)
     state = next
     const changes = new Array<Change>()
     for (const event of events) changes.push(venue.generate(event, at))
@@ -143,12 +143,12 @@ function writeHistory(venue: BinanceVenue, state: SyntheticState, now: number) {
   const secondsFrom = Math.floor((endMs - HISTORY.secondsMs) / 60_000) * 60_000
   for (const { listing: { symbol } } of PROFILES) {
     const { klines } = venue.tape(symbol)
-    const [older, seconds] = history(state, symbol, {
+    const [older, seconds] = history(PROFILES, state, symbol, {
       endMs,
       barMs: 1_000,
       count: (endMs - secondsFrom) / 1_000,
     })
-    const [, minutes] = history(older, symbol, {
+    const [, minutes] = history(PROFILES, older, symbol, {
       endMs: secondsFrom,
       barMs: 60_000,
       count: HISTORY.minutesMs / 60_000,

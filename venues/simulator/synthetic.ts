@@ -1,5 +1,5 @@
 /**
- * A market nobody recorded: four instruments, one seed, one future.
+ * A market nobody recorded: some instruments, one seed, one future.
  *
  * Each instrument's price is a random walk whose character changes: it trends,
  * reverts to a level, or turns volatile, jumps now and then, and falls quiet. A
@@ -7,31 +7,27 @@
  * data with its own chance inside it, so a market can be stored, restarted and
  * replayed. Floats choose where the price goes; what leaves is on the grid, exact.
  *
- * BTCUSDT quotes at least once a second whatever happens: a silent venue and a
+ * A canary quotes at least once a second whatever happens: a silent venue and a
  * quiet market stay different things.
  */
 import { Schema } from "effect"
 import { Chance } from "./chance.ts"
-import { type Atoms, floorTo, notional, parseAtoms } from "./decimals.ts"
+import { type Atoms, floorTo, notional } from "./decimals.ts"
 import type { Kline } from "./klines.ts"
-import { type Listing, makeListing } from "./listing.ts"
 import type { Level } from "./shown_book.ts"
 
-interface Profile {
-  readonly listing: Listing
+/** What the walk needs to know of an instrument. */
+export interface Profile {
+  readonly listing: { readonly symbol: string; readonly tickSize: Atoms; readonly stepSize: Atoms }
   readonly startPrice: number
   /** Standard deviation of one second's return, in basis points. */
   readonly sigmaBps: number
   /** A usual size at one level, in quote units. */
   readonly depth: number
+  /** Quotes through every quiet spell. */
+  readonly isCanary?: boolean
 }
-
-export const PROFILES: ReadonlyArray<Profile> = [
-  profile("BTC", "0.01", "0.00001", 64_000, 1.3, 90_000),
-  profile("ETH", "0.01", "0.0001", 3_200, 1.7, 50_000),
-  profile("SOL", "0.01", "0.001", 160, 2.3, 25_000),
-  profile("BNB", "0.01", "0.001", 580, 1.5, 20_000),
-]
+export type Profiles = ReadonlyArray<Profile>
 
 const Regime = Schema.Literals(["trending", "reverting", "volatile"])
 
@@ -81,9 +77,9 @@ const CATCH_UP_MS = 2_000
 const QUOTE_EVERY_MS = { mean: 170, min: 40, max: 800 } as const
 
 /** The market of `seed` at its beginning. */
-export function seedMarket(seed: number, now: number): SyntheticState {
+export function seedMarket(profiles: Profiles, seed: number, now: number): SyntheticState {
   return {
-    instruments: PROFILES.map(({ listing, startPrice }) => {
+    instruments: profiles.map(({ listing, startPrice }) => {
       const chance = Chance.seeded(seed, listing.symbol)
       const logPrice = Math.log(startPrice * chance.between(0.95, 1.05))
       return {
@@ -118,13 +114,16 @@ export function resumeMarket(state: SyntheticState, now: number): SyntheticState
 
 /** Everything that happens up to and including `now`, in order of time. */
 export function stepMarket(
+  profiles: Profiles,
   state: SyntheticState,
   now: number,
 ): readonly [SyntheticState, ReadonlyArray<SyntheticEvent>] {
   const events = new Array<SyntheticEvent>()
   const instruments = state.instruments.map((before, index) => {
+    const profile = profiles[index]
+    if (profile?.listing.symbol !== before.symbol) throw new RangeError(`no ${before.symbol}`)
     let one = before.nextAt < now - CATCH_UP_MS ? { ...before, nextAt: now } : before
-    while (one.nextAt <= now) one = stepInstrument(one, index, events)
+    while (one.nextAt <= now) one = stepInstrument(one, profile, events)
     return one
   })
   events.sort((a, b) => a.time - b.time)
@@ -137,13 +136,14 @@ export function stepMarket(
  * state it returns stands where the past begins, for a still older one.
  */
 export function history(
+  profiles: Profiles,
   state: SyntheticState,
   symbol: string,
   range: { readonly endMs: number; readonly barMs: number; readonly count: number },
 ): readonly [SyntheticState, ReadonlyArray<Kline>] {
   const index = state.instruments.findIndex((one) => one.symbol === symbol)
   const start = state.instruments[index]
-  const profile = PROFILES[index]
+  const profile = profiles[index]
   if (start === undefined || profile === undefined) return [state, []]
   const { listing, depth } = profile
   const parts = 4
@@ -195,21 +195,18 @@ export function history(
 
 function stepInstrument(
   before: InstrumentState,
-  index: number,
+  profile: Profile,
   events: Array<SyntheticEvent>,
 ): InstrumentState {
-  const profile = PROFILES[index]
-  if (profile === undefined) throw new RangeError(`no instrument ${index}`)
   const chance = new Chance(before.chance)
   const time = before.nextAt
   let one = move(before, profile, chance, time)
 
-  const isBusiest = index === 0
   if (time >= one.quietUntil && chance.next() < 1 / 1_500) {
     one = {
       ...one,
       quietUntil: time + chance.between(4, 15) * 1_000,
-      isSilent: !isBusiest && chance.next() < 0.5,
+      isSilent: profile.isCanary !== true && chance.next() < 0.5,
     }
   }
   const isQuiet = time < one.quietUntil
@@ -308,24 +305,6 @@ function onGrid(price: number, tick: Atoms): Atoms {
   return BigInt(Math.round(price * 1e8 / Number(tick))) * tick
 }
 
-function stepOf(listing: Listing): number {
+function stepOf(listing: Profile["listing"]): number {
   return Number(listing.stepSize) / 1e8
-}
-
-function profile(
-  baseAsset: string,
-  tick: string,
-  step: string,
-  startPrice: number,
-  sigmaBps: number,
-  depth: number,
-): Profile {
-  const listing = makeListing({
-    symbol: `${baseAsset}USDT`,
-    baseAsset,
-    quoteAsset: "USDT",
-    tickSize: parseAtoms(tick) ?? 0n,
-    stepSize: parseAtoms(step) ?? 0n,
-  })
-  return { listing, startPrice, sigmaBps, depth }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
 import { Schema } from "effect"
+import { PROFILES } from "../../../venues/simulator/binance_profiles.ts"
 import {
   history,
-  PROFILES,
   resumeMarket,
   seedMarket,
   stepMarket,
@@ -16,7 +16,7 @@ const START = 1_700_000_000_000
 function run(state: SyntheticState, fromMs: number, toMs: number, stepMs = 50) {
   const events = new Array<SyntheticEvent>()
   for (let at = fromMs; at < toMs; at += stepMs) {
-    const [next, happened] = stepMarket(state, at)
+    const [next, happened] = stepMarket(PROFILES, state, at)
     state = next
     events.push(...happened)
   }
@@ -24,15 +24,15 @@ function run(state: SyntheticState, fromMs: number, toMs: number, stepMs = 50) {
 }
 
 Deno.test("one seed is one market; another seed is another", () => {
-  const [, one] = run(seedMarket(5, START), START, START + 20_000)
-  const [, two] = run(seedMarket(5, START), START, START + 20_000)
-  const [, other] = run(seedMarket(6, START), START, START + 20_000)
+  const [, one] = run(seedMarket(PROFILES, 5, START), START, START + 20_000)
+  const [, two] = run(seedMarket(PROFILES, 5, START), START, START + 20_000)
+  const [, other] = run(seedMarket(PROFILES, 6, START), START, START + 20_000)
   assert.deepEqual(one, two)
   assert.notDeepEqual(one, other)
 })
 
 Deno.test("a stored market goes on exactly as it would have", () => {
-  const [half] = run(seedMarket(9, START), START, START + 10_000)
+  const [half] = run(seedMarket(PROFILES, 9, START), START, START + 10_000)
   const stored = Schema.decodeSync(SyntheticStateText)(Schema.encodeSync(SyntheticStateText)(half))
   assert.deepEqual(
     run(stored, START + 10_000, START + 20_000)[1],
@@ -41,14 +41,14 @@ Deno.test("a stored market goes on exactly as it would have", () => {
 })
 
 Deno.test("stepMarket() changes nothing it was given", () => {
-  const state = seedMarket(2, START)
+  const state = seedMarket(PROFILES, 2, START)
   const before = structuredClone(state)
-  stepMarket(state, START + 1_000)
+  stepMarket(PROFILES, state, START + 1_000)
   assert.deepEqual(state, before)
 })
 
 Deno.test("prices and sizes are on the grid, books are ordered, trades are at the best price shown", () => {
-  const [, events] = run(seedMarket(3, START), START, START + 60_000)
+  const [, events] = run(seedMarket(PROFILES, 3, START), START, START + 60_000)
   const best = new Map<string, { bid: bigint; ask: bigint }>()
   for (const event of events) {
     const listing = PROFILES.find((one) => one.listing.symbol === event.symbol)?.listing
@@ -73,7 +73,7 @@ Deno.test("prices and sizes are on the grid, books are ordered, trades are at th
 
 Deno.test("BTCUSDT quotes at least once a second, quiet spells included", () => {
   for (let seed = 1; seed <= 5; seed++) {
-    const [, events] = run(seedMarket(seed, START), START, START + 300_000)
+    const [, events] = run(seedMarket(PROFILES, seed, START), START, START + 300_000)
     const times = events.filter((event) => event.type === "ladder" && event.symbol === "BTCUSDT")
       .map((event) => event.time)
     const gap = Math.max(...times.slice(1).map((time, i) => time - (times[i] ?? 0)))
@@ -82,7 +82,7 @@ Deno.test("BTCUSDT quotes at least once a second, quiet spells included", () => 
 })
 
 Deno.test("some instrument falls quiet for seconds at a time", () => {
-  const [, events] = run(seedMarket(4, START), START, START + 1_800_000)
+  const [, events] = run(seedMarket(PROFILES, 4, START), START, START + 1_800_000)
   const spells = PROFILES.flatMap(({ listing: { symbol } }) => {
     const times = events.filter((event) => event.type === "trade" && event.symbol === symbol)
       .map((event) => event.time)
@@ -95,7 +95,7 @@ Deno.test("within two minutes an RSI(14) of 5 s bars passes 30 or 70 and a Bolli
   const BAR = 5_000
   const WARM = 40
   for (let seed = 1; seed <= 20; seed++) {
-    const [, events] = run(seedMarket(seed, START), START, START + (WARM + 24) * BAR)
+    const [, events] = run(seedMarket(PROFILES, seed, START), START, START + (WARM + 24) * BAR)
     let [extremes, pierced] = [0, 0]
     for (const { listing: { symbol } } of PROFILES) {
       const closes = new Array<number>()
@@ -125,8 +125,8 @@ Deno.test("within two minutes an RSI(14) of 5 s bars passes 30 or 70 and a Bolli
 })
 
 Deno.test("history() ends at the present price, joins bar to bar, and is not the future mirrored", () => {
-  const state = resumeMarket(seedMarket(8, START), START)
-  const [, bars] = history(state, "ETHUSDT", { endMs: START, barMs: 1_000, count: 600 })
+  const state = resumeMarket(seedMarket(PROFILES, 8, START), START)
+  const [, bars] = history(PROFILES, state, "ETHUSDT", { endMs: START, barMs: 1_000, count: 600 })
   assert.equal(bars.length, 600)
   assert.equal(bars.at(-1)?.openTime, START - 1_000)
   bars.slice(1).forEach((bar, i) => {
@@ -135,7 +135,7 @@ Deno.test("history() ends at the present price, joins bar to bar, and is not the
     assert.ok(bar.low <= bar.open && bar.low <= bar.close)
     assert.ok(bar.high >= bar.open && bar.high >= bar.close)
   })
-  const [, events] = stepMarket(state, START)
+  const [, events] = stepMarket(PROFILES, state, START)
   const first = events.find((event) => event.type === "ladder" && event.symbol === "ETHUSDT")
   assert.ok(first?.type === "ladder")
   const close = Number(bars.at(-1)?.close) / 1e8
@@ -143,6 +143,6 @@ Deno.test("history() ends at the present price, joins bar to bar, and is not the
 })
 
 Deno.test("a market that slept moves on instead of catching up", () => {
-  const [, events] = stepMarket(seedMarket(1, START), START + 3_600_000)
+  const [, events] = stepMarket(PROFILES, seedMarket(PROFILES, 1, START), START + 3_600_000)
   assert.ok(events.length < 20)
 })
