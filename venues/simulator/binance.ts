@@ -9,6 +9,7 @@
 import { Clock, Effect, Scope } from "effect"
 import { forever } from "../../actors/runtime/forever.ts"
 import { BinanceDesk } from "./binance_desk.ts"
+import { binanceDoors } from "./binance_doors.ts"
 import {
   generate,
   makeVenue,
@@ -120,17 +121,12 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
     tell: (changes) => wsApi.tell(changes),
   })
   const rest = new RestDoor(desk, faults)
-  const server = yield* listen({ host, port }, {
-    rest,
-    wsApi,
-    hub,
-    wire,
-    faults,
-    now,
-    // A recording's time may stand still or fly: seconds mean nothing there.
-    limitsMessages: market.kind === "synthetic",
-    admitConnection: () => desk.usage.admitConnection(now()),
-  })
+  // A recording's time may stand still or fly: seconds mean nothing there.
+  const limitsMessages = market.kind === "synthetic"
+  const server = yield* listen(
+    { host, port },
+    binanceDoors({ desk, rest, wsApi, hub, wire, faults, limitsMessages }),
+  )
 
   const struck = { desk, credentials, wire, hub, wsApi, server, skew }
   const strikeDue = () => {

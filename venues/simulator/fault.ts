@@ -25,7 +25,17 @@ export const Matcher = Schema.Struct({
   /** Execution type of an execution report. */
   execution: Schema.optionalKey(Schema.String),
   /** Which kind of connection. */
-  door: Schema.optionalKey(Schema.Literals(["rest", "streams", "wsApi"])),
+  door: Schema.optionalKey(
+    Schema.Literals([
+      "rest",
+      "streams",
+      "wsApi",
+      "trading",
+      "data",
+      "dataStream",
+      "tradingStream",
+    ]),
+  ),
 })
 export type Matcher = typeof Matcher.Type
 export type Subject = Matcher
@@ -135,6 +145,8 @@ export const ConnectionFault = Schema.Union([
   }),
   /** Neither data nor pongs, and no end either. */
   Schema.Struct({ kind: Schema.Literal("freeze_connections"), ...common }),
+  /** Connections live, pings are answered, and not one more frame comes. */
+  Schema.Struct({ kind: Schema.Literal("mute"), ...common }),
   /** `serverShutdown`, then the end after `ms`. */
   Schema.Struct({ kind: Schema.Literal("server_shutdown"), ...common, ms: Millis }),
   /** Nobody can connect for `ms`; who was connected is cut. */

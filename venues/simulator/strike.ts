@@ -10,7 +10,7 @@ import { strikesConnections } from "./faults.ts"
 import type { Listing } from "./listing.ts"
 import type { StreamHub } from "./stream_hub.ts"
 import type { VenueServer } from "./venue_server.ts"
-import type { Door, Wire } from "./wire.ts"
+import { type Door, DOORS, type Wire } from "./wire.ts"
 import type { WsApiDoor } from "./ws_api_door.ts"
 
 export interface Struck {
@@ -40,7 +40,9 @@ function strikeConnections(fault: ConnectionFault, struck: Struck) {
     case "close_connections":
       return wire.close(fault.code, fault.reason ?? "", door)
     case "freeze_connections":
-      return wire.freeze(door)
+      return wire.freeze(desk.now(), door)
+    case "mute":
+      return wire.mute(door)
     case "no_pings":
       wire.isPinging = false
       return
@@ -117,8 +119,7 @@ function changed(listing: Listing, fault: Extract<VenueFault, { kind: "listing" 
 }
 
 function doorOf(fault: ConnectionFault): Door | undefined {
-  const door = fault.match?.door
-  return door === "rest" ? undefined : door
+  return DOORS.find((door) => door === fault.match?.door)
 }
 
 function firstSymbol(desk: BinanceDesk): string {

@@ -1,20 +1,16 @@
 /**
- * The venue's one port: HTTP and WebSocket upgrades, and the ways both can be refused.
+ * A venue's one port: HTTP and WebSocket upgrades, and the ways both can be refused.
  *
  * `node:http` and `ws` on Deno, because faults need the socket below the protocol. An
  * outage really closes the port, and opens the same one again.
  */
-import { createServer, type IncomingMessage, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { Effect, Schema } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
-import { ApiError } from "./binance_params.ts"
 import type { Faults } from "./faults.ts"
-import type { RestDoor } from "./rest_door.ts"
-import type { StreamHub } from "./stream_hub.ts"
 import type { Door, Wire } from "./wire.ts"
-import type { WsApiDoor } from "./ws_api_door.ts"
 
 export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
   text: Schema.String,
@@ -24,18 +20,33 @@ export class SimulatorError extends Schema.TaggedError<SimulatorError>()("Simula
   }
 }
 
+/** Why a WebSocket was not opened. */
+export interface Refusal {
+  readonly status: number
+  readonly retryAfterSeconds?: number | undefined
+}
+
+/** Somebody who asked for a WebSocket and got it. */
+export interface Arrival {
+  readonly socket: WebSocket
+  readonly raw: Duplex
+  readonly door: Door
+  /** Decoded, without its query. */
+  readonly path: string
+  readonly url: URL
+  readonly headers: IncomingMessage["headers"]
+}
+
+/** What one venue puts behind its port. */
 export interface Doors {
-  readonly rest: RestDoor
-  readonly wsApi: WsApiDoor
-  readonly hub: StreamHub
   readonly wire: Wire
   readonly faults: Faults
-  /** The venue's clock. */
-  readonly now: () => number
-  /** Whether clients of the streams are held to so many messages a second. */
-  readonly limitsMessages: boolean
-  /** Throws when nobody may connect now. */
-  readonly admitConnection: () => void
+  readonly serve: (request: IncomingMessage, response: ServerResponse) => void
+  /** `undefined` where there is nothing to connect to. */
+  readonly doorOf: (path: string) => Door | undefined
+  /** Counts an attempt to connect, and says why it must fail. */
+  readonly admit: () => Refusal | undefined
+  readonly welcome: (arrival: Arrival) => void
 }
 
 export interface VenueServer {
@@ -50,7 +61,7 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
   doors: Doors,
 ) {
   const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false })
-  const server = createServer((request, response) => doors.rest.serve(request, response))
+  const server = createServer(doors.serve)
   const upgrading = new Set<Duplex>()
   server.on("upgrade", (request, socket, head) => {
     upgrading.add(socket)
@@ -108,40 +119,25 @@ function upgrade(
 ) {
   const url = new URL(request.url ?? "/", "ws://venue")
   const path = decodeURIComponent(url.pathname)
-  const door = doorOf(path)
-  if (door === undefined) return refuse(socket, 404)
+  const door = doors.doorOf(path)
+  if (door === undefined) return refuse(socket, { status: 404 })
   // A client that gives up during the handshake is not the venue's error.
   socket.on("error", () => socket.destroy())
   const fault = doors.faults.upgrade({ door, path })
   if (fault?.kind === "hang_upgrade") return
-  if (fault?.kind === "refuse_upgrade") return refuse(socket, fault.status, fault.retryAfterSeconds)
-  try {
-    doors.admitConnection()
-  } catch (error) {
-    if (error instanceof ApiError) return refuse(socket, error.status, error.retryAfterSeconds)
-    throw error
-  }
-  sockets.handleUpgrade(request, socket, head, (opened) => {
-    const { wire, now } = doors
-    const limitsMessages = doors.limitsMessages && door === "streams"
-    wire.attach(opened, { door, raw: socket, now, limitsMessages })
-    serve(opened, socket, path, url, doors)
-  })
+  if (fault?.kind === "refuse_upgrade") return refuse(socket, fault)
+  const refusal = doors.admit()
+  if (refusal !== undefined) return refuse(socket, refusal)
+  const { headers } = request
+  sockets.handleUpgrade(
+    request,
+    socket,
+    head,
+    (opened) => doors.welcome({ socket: opened, raw: socket, door, path, url, headers }),
+  )
 }
 
-function doorOf(path: string): Door | undefined {
-  if (path === "/ws-api/v3") return "wsApi"
-  return path === "/stream" || path === "/ws" || path.startsWith("/ws/") ? "streams" : undefined
-}
-
-function serve(opened: WebSocket, raw: Duplex, path: string, url: URL, { hub, wsApi }: Doors) {
-  if (path === "/ws-api/v3") return wsApi.attach(opened, raw)
-  const isCombined = path === "/stream"
-  const names = isCombined ? url.searchParams.get("streams") ?? "" : path.slice("/ws/".length)
-  hub.attach(opened, { isCombined, streams: names.split("/").filter((name) => name !== "") })
-}
-
-function refuse(socket: Duplex, status: number, retryAfterSeconds?: number) {
+function refuse(socket: Duplex, { status, retryAfterSeconds }: Refusal) {
   const wait = retryAfterSeconds === undefined ? "" : `retry-after: ${retryAfterSeconds}\r\n`
   socket.end(`HTTP/1.1 ${status} Refused\r\n${wait}connection: close\r\ncontent-length: 0\r\n\r\n`)
 }

@@ -19,10 +19,16 @@ export const LIFETIME_MS = 24 * 3_600_000
 /** Frames a client of the public streams may send per second, pings and pongs included. */
 export const MESSAGES_PER_SECOND = 5
 
-export type Door = "streams" | "wsApi"
+/** What a WebSocket can be of: Binance's two, Alpaca's two. */
+export const DOORS = ["streams", "wsApi", "dataStream", "tradingStream"] as const
+export type Door = typeof DOORS[number]
+
+/** Text as one connection wants its frames: the text itself, or bytes for a binary frame. */
+export type Encode = (text: string) => string | Uint8Array
 
 interface Line {
   readonly door: Door
+  readonly encode: Encode
   /** The connection below the WebSocket. */
   readonly raw: Duplex
   readonly openedAt: number
@@ -30,7 +36,10 @@ interface Line {
   /** When the oldest unanswered ping was sent. */
   unansweredSince: number | undefined
   payload: string
-  isFrozen: boolean
+  /** Since when nothing is sent or read, epoch milliseconds. */
+  frozenSince: number | undefined
+  /** Pings are answered, and nothing else is said. */
+  isMute: boolean
   /** A frame that waits for the next one to go first. */
   held: string | undefined
   /** Incoming frames of the current second. */
@@ -40,13 +49,20 @@ interface Line {
 export class Wire {
   isPinging = true
   readonly #faults: Faults
+  readonly #lifetimeMs: number
   readonly #later: (ms: number, act: () => void) => void
   readonly #lines = new Map<WebSocket, Line>()
   #framesSent = 0
 
-  constructor(faults: Faults, later: (ms: number, act: () => void) => void) {
+  /** `lifetimeMs` is how long a connection may last. */
+  constructor(
+    faults: Faults,
+    later: (ms: number, act: () => void) => void,
+    lifetimeMs: number = LIFETIME_MS,
+  ) {
     this.#faults = faults
     this.#later = later
+    this.#lifetimeMs = lifetimeMs
   }
 
   get framesSent(): number {
@@ -74,17 +90,25 @@ export class Wire {
   /** `limitsMessages` where the client's frames are counted against the venue's limit. */
   attach(
     socket: WebSocket,
-    options: { door: Door; raw: Duplex; now: () => number; limitsMessages: boolean },
+    options: {
+      door: Door
+      raw: Duplex
+      now: () => number
+      limitsMessages: boolean
+      encode?: Encode
+    },
   ) {
     const now = options.now()
     const line: Line = {
       door: options.door,
+      encode: options.encode ?? ((text) => text),
       raw: options.raw,
       openedAt: now,
       pingedAt: now,
       unansweredSince: undefined,
       payload: "",
-      isFrozen: false,
+      frozenSince: undefined,
+      isMute: false,
       held: undefined,
       heard: { second: 0, frames: 0 },
     }
@@ -106,8 +130,8 @@ export class Wire {
   /** To be called about once a second. */
   beat(now: number) {
     for (const [socket, line] of this.#lines) {
-      if (line.isFrozen) continue
-      if (now - line.openedAt >= LIFETIME_MS) {
+      if (line.frozenSince !== undefined) continue
+      if (now - line.openedAt >= this.#lifetimeMs) {
         socket.close(1001, "connection is 24 hours old")
       } else if (
         line.unansweredSince !== undefined && now - line.unansweredSince >= PONG_WITHIN_MS
@@ -146,12 +170,24 @@ export class Wire {
   }
 
   /** Nothing is sent and nothing read any more, not even pings: it only looks connected. */
-  freeze(door?: Door) {
+  freeze(now: number, door?: Door) {
     for (const socket of this.sockets(door)) {
       const line = this.#lines.get(socket)
       if (line === undefined) continue
-      line.isFrozen = true
+      line.frozenSince ??= now
       socket.pause()
+    }
+  }
+
+  frozenSince(socket: WebSocket): number | undefined {
+    return this.#lines.get(socket)?.frozenSince
+  }
+
+  /** Connections live on, and no frame leaves through them any more. */
+  mute(door?: Door) {
+    for (const socket of this.sockets(door)) {
+      const line = this.#lines.get(socket)
+      if (line !== undefined) line.isMute = true
     }
   }
 
@@ -160,9 +196,11 @@ export class Wire {
   }
 
   #write(socket: WebSocket, text: string) {
-    if (socket.readyState !== WebSocket.OPEN || this.#lines.get(socket)?.isFrozen) return
+    const line = this.#lines.get(socket)
+    if (line === undefined || line.isMute || line.frozenSince !== undefined) return
+    if (socket.readyState !== WebSocket.OPEN) return
     this.#framesSent++
-    socket.send(text)
+    socket.send(line.encode(text))
   }
 
   #spoil(socket: WebSocket, text: string, fault: FrameFault) {
