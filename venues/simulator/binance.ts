@@ -27,7 +27,7 @@ import { Faults } from "./faults.ts"
 import type { Ledger, LedgerContents, LedgerError } from "./ledger.ts"
 import { makeOutbox } from "./outbox.ts"
 import type { RecordingError } from "./recording.ts"
-import { RestDoor } from "./rest_door.ts"
+import { makeRestDoor } from "./rest_door.ts"
 import { StreamHub } from "./stream_hub.ts"
 import { impossible, strike } from "./strike.ts"
 import { listen, SimulatorError } from "./venue_server.ts"
@@ -120,7 +120,7 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
     later,
     tell: (changes) => wsApi.tell(changes),
   })
-  const rest = new RestDoor(desk, faults)
+  const rest = makeRestDoor(desk, faults)
   // A recording's time may stand still or fly: seconds mean nothing there.
   const limitsMessages = market.kind === "synthetic"
   const server = yield* listen(

@@ -5,7 +5,7 @@
 import type { BinanceDesk } from "./binance_desk.ts"
 import { ApiError } from "./binance_params.ts"
 import type { Faults } from "./faults.ts"
-import type { RestDoor } from "./rest_door.ts"
+import type { HttpDoor } from "./http_door.ts"
 import type { StreamHub } from "./stream_hub.ts"
 import type { Doors, Refusal } from "./venue_server.ts"
 import type { Door, Wire } from "./wire.ts"
@@ -13,7 +13,7 @@ import type { WsApiDoor } from "./ws_api_door.ts"
 
 export function binanceDoors(parts: {
   readonly desk: BinanceDesk
-  readonly rest: RestDoor
+  readonly rest: HttpDoor
   readonly wsApi: WsApiDoor
   readonly hub: StreamHub
   readonly wire: Wire
@@ -25,7 +25,7 @@ export function binanceDoors(parts: {
   return {
     wire,
     faults,
-    serve: (request, response) => rest.serve(request, response),
+    serve: rest.serve,
     doorOf,
     admit: () => admit(desk),
     welcome: ({ socket, raw, door, path, url }) => {
