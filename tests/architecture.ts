@@ -26,7 +26,13 @@ const allowed: Readonly<Record<string, ReadonlyArray<string>>> = {
   "venues/*": ["domain", "venues", "actors/runtime"],
   "news": ["domain"],
   "news/*": ["domain", "news"],
-  "storage": ["domain", "storage/event_store.ts", "storage/lease.ts", "venues/simulator/ledger.ts"],
+  "storage": [
+    "domain",
+    "storage/event_store.ts",
+    "storage/lease.ts",
+    "venues/governor.ts",
+    "venues/simulator/ledger.ts",
+  ],
   "storage/event_store.ts": ["domain"],
   "storage/lease.ts": ["domain"],
   "views": ["domain"],
@@ -42,6 +48,7 @@ const settings = new Set([
   "config.ts",
   "config_problem.ts",
   "config_syntax.ts",
+  "keys.ts",
   "limits.ts",
   "log.ts",
 ])
