@@ -70,6 +70,15 @@ export interface FeedState {
   readonly attempt: number
   readonly since: number
   readonly cause: string | undefined
+  /** Until when the venue wants to be left alone; holds for the next process, too. */
+  readonly retryAt: number | undefined
+}
+
+/** Why the venue takes no orders in an instrument. */
+export interface Halt {
+  readonly status: "halted" | "cancel_only" | "closed"
+  readonly reason: string
+  readonly since: number
 }
 
 export interface EquityCurve {
@@ -112,6 +121,7 @@ export interface Books {
   readonly alerts: Map<string, Alert>
   readonly commands: Map<string, CommandState>
   readonly feeds: Map<string, FeedState>
+  readonly halts: Map<InstrumentId, Halt>
 }
 
 /** How much of the past the books keep; the journal keeps all of it. */
@@ -146,6 +156,7 @@ export function emptyBooks(): Books {
     alerts: new Map(),
     commands: new Map(),
     feeds: new Map(),
+    halts: new Map(),
   }
 }
 
@@ -165,6 +176,7 @@ export function copyBooks(books: Books): Books {
     alerts: new Map(books.alerts),
     commands: new Map(books.commands),
     feeds: new Map(books.feeds),
+    halts: new Map(books.halts),
   }
 }
 
@@ -183,7 +195,7 @@ export function applyRecord(books: Books, record: JournalRecord): void {
       for (const [venue, account] of books.accounts) {
         books.accounts.set(venue, { ...account, ready: false })
       }
-      books.feeds.clear()
+      forgetFeeds(books, time)
       return
     case "AccountOpened":
       books.accounts.set(event.venue, openAccount(event))
@@ -255,9 +267,9 @@ export function applyRecord(books: Books, record: JournalRecord): void {
         (order) => finish(order, "expired", time, event.reason),
       )
     case "FeedLost":
-      return changeFeed(books, event.venue, "lost", event.attempt, time, event.cause)
+      return changeFeed(books, event.venue, "lost", time, event)
     case "FeedPolling":
-      return changeFeed(books, event.venue, "polling", undefined, time, undefined)
+      return changeFeed(books, event.venue, "polling", time)
     case "FeedRestored":
       books.feeds.set(event.venue, {
         venue: event.venue,
@@ -265,9 +277,19 @@ export function applyRecord(books: Books, record: JournalRecord): void {
         attempt: 0,
         since: time,
         cause: undefined,
+        retryAt: undefined,
       })
       return
+    case "InstrumentHalted": {
+      const { status, reason } = event
+      books.halts.set(event.instrument, { status, reason, since: time })
+      return
+    }
+    case "InstrumentResumed":
+      books.halts.delete(event.instrument)
+      return
     case "AlertRaised":
+    case "AlertUpdated":
       return raiseAlert(books, event, time)
     case "AlertResolved": {
       const alert = books.alerts.get(event.id)
@@ -289,6 +311,10 @@ export function applyRecord(books: Books, record: JournalRecord): void {
       return markTogether(books)
     }
     case "RuntimeStopped":
+    case "Gap":
+    case "SourceChanged":
+    case "FeedTroubled":
+    case "FeedTroubleEnded":
     case "SignalRaised":
     case "OrderDenied":
     case "ActorRestarted":
@@ -360,19 +386,32 @@ function changeFeed(
   books: Books,
   venue: string,
   status: "lost" | "polling",
-  attempt: number | undefined,
   time: number,
-  cause: string | undefined,
+  lost?: EventOf<"FeedLost">,
 ) {
   const before = books.feeds.get(venue)
   const wasLost = before !== undefined && before.status !== "streaming"
   books.feeds.set(venue, {
     venue,
     status: status === "lost" && before?.status === "polling" ? "polling" : status,
-    attempt: attempt ?? before?.attempt ?? 0,
+    attempt: lost?.attempt ?? before?.attempt ?? 0,
     since: wasLost ? before.since : time,
-    cause: cause ?? before?.cause,
+    cause: lost?.cause ?? before?.cause,
+    retryAt: lost === undefined ? before?.retryAt : lost.retryAt,
   })
+}
+
+/** A halt that ended while nobody listened must not hold for ever. */
+const HALT_KEPT_MS = 12 * 3_600_000
+
+/** What was true of the markets before we were away is not known any more, but for a ban. */
+function forgetFeeds(books: Books, time: number) {
+  for (const [venue, feed] of books.feeds) {
+    if (feed.retryAt === undefined || feed.retryAt <= time) books.feeds.delete(venue)
+  }
+  for (const [instrument, halt] of books.halts) {
+    if (time - halt.since > HALT_KEPT_MS) books.halts.delete(instrument)
+  }
 }
 
 function swap(books: Books, event: EventOf<"StrategySwapped">) {
@@ -483,7 +522,11 @@ export function expectedBalance(account: Account, asset: string): Decimal {
   return add(account.opening.get(asset) ?? zero, account.moved.get(asset) ?? zero)
 }
 
-function raiseAlert(books: Books, event: EventOf<"AlertRaised">, time: number) {
+function raiseAlert(
+  books: Books,
+  event: EventOf<"AlertRaised"> | EventOf<"AlertUpdated">,
+  time: number,
+) {
   const before = books.alerts.get(event.id)
   const continues = before !== undefined && before.resolvedAt === undefined
   books.alerts.delete(event.id)

@@ -12,6 +12,18 @@ import { DecimalText } from "./decimal.ts"
 const { String: Text, Int, Literals, NullOr, Array: List, Struct } = Schema
 
 const Side = Literals(["buy", "sell"])
+const WaitRule = Literals(["backoff", "rate_limited", "slot_busy", "forbidden", "planned"])
+export const FeedTrouble = Literals([
+  /** Data comes and goes. */
+  "flapping",
+  /** Closed again and again for breaking the venue's rules. */
+  "misbehaving",
+  /** Nothing is subscribed to, or nothing was ever heard of it: there is nothing to watch. */
+  "nothing_to_watch",
+  /** Events arrive later and later. */
+  "lagging",
+])
+export type FeedTrouble = typeof FeedTrouble.Type
 const AssignmentFields = {
   id: Text,
   strategy: Text,
@@ -54,7 +66,7 @@ export const Event = Schema.TaggedUnion({
     by: Text,
   },
   /** Nothing may be opened on this venue until it has been reconciled again. */
-  AccountLost: { venue: Text, cause: Text },
+  AccountLost: { venue: Text, cause: Text, rule: Schema.optionalKey(WaitRule) },
 
   CommandReceived: { command: Command },
   CommandProgressed: {
@@ -130,11 +142,50 @@ export const Event = Schema.TaggedUnion({
   OrderCanceled: { clientOrderId: Text },
   OrderExpired: { clientOrderId: Text, reason: Text },
 
-  FeedLost: { venue: Text, cause: Text, attempt: Int },
+  FeedLost: {
+    venue: Text,
+    cause: Text,
+    /** Failed attempts that count, since the last data; 0 when it was planned. */
+    attempt: Int,
+    /** How it is waited out, and until when nothing may be asked, where the venue has said so. */
+    rule: Schema.optionalKey(WaitRule),
+    retryAt: Schema.optionalKey(Int),
+  },
   FeedPolling: { venue: Text },
+  /** Streaming, complete and reconciled again: entries are on. */
   FeedRestored: { venue: Text, outageMs: Int },
+  /** Trades were missed between two that are known; null where an end is not. */
+  Gap: {
+    venue: Text,
+    instrument: Text,
+    fromId: NullOr(Text),
+    toId: NullOr(Text),
+    /** Trades read again; all that were missed, if `complete`. */
+    recovered: Int,
+    complete: Schema.Boolean,
+    cause: Text,
+  },
+  /** Where prices come from now: of one instrument, or of the whole venue when it is null. */
+  SourceChanged: { venue: Text, instrument: NullOr(Text), source: Literals(["stream", "rest"]) },
+  /** Something about a feed that lasts and that a person should know. */
+  FeedTroubled: { venue: Text, trouble: FeedTrouble, detail: Text },
+  FeedTroubleEnded: { venue: Text, trouble: FeedTrouble },
+  /** The venue takes no orders in it: a halt, a volatility pause, an announcement. */
+  InstrumentHalted: {
+    instrument: Text,
+    status: Literals(["halted", "cancel_only", "closed"]),
+    reason: Text,
+  },
+  InstrumentResumed: { instrument: Text },
 
   AlertRaised: {
+    id: Text,
+    severity: Literals(["info", "warning", "critical"]),
+    title: Text,
+    detail: Text,
+  },
+  /** It goes on, and there is more to say: nobody is called again. */
+  AlertUpdated: {
     id: Text,
     severity: Literals(["info", "warning", "critical"]),
     title: Text,

@@ -96,18 +96,45 @@ export function narrate(event: Event): Line {
     case "OrderExpired":
       return line("warning", "executor", `${event.clientOrderId} expired: ${event.reason}`)
     case "FeedLost":
-      return line(
-        "error",
-        `feed:${event.venue}`,
-        `lost (attempt ${event.attempt}): ${event.cause}; entries are off`,
-      )
+      return event.rule === "planned"
+        ? line("warning", `feed:${event.venue}`, `reconnecting as announced: ${event.cause}`)
+        : line(
+          "error",
+          `feed:${event.venue}`,
+          `lost (attempt ${event.attempt}): ${event.cause}; entries are off`,
+        )
     case "FeedPolling":
       return line("warning", `feed:${event.venue}`, "polling prices by REST; exits only")
     case "FeedRestored":
       return event.outageMs === 0
         ? plain(`feed:${event.venue}`, "streaming")
         : plain(`feed:${event.venue}`, `restored after ${(event.outageMs / 1000).toFixed(1)} s`)
+    case "Gap":
+      return line(
+        event.complete ? "plain" : "warning",
+        `feed:${event.venue}`,
+        `${event.instrument}: ${event.recovered} missed trades read again after ` +
+          `${event.fromId ?? "the start"}${event.complete ? "" : "; more are missing"}: ` +
+          event.cause,
+      )
+    case "SourceChanged":
+      return line(
+        event.source === "stream" ? "plain" : "warning",
+        `feed:${event.venue}`,
+        `${event.instrument ?? "all prices"} now from ${
+          event.source === "stream" ? "the stream" : "REST"
+        }`,
+      )
+    case "FeedTroubled":
+      return line("error", `feed:${event.venue}`, event.detail)
+    case "FeedTroubleEnded":
+      return plain(`feed:${event.venue}`, `no longer ${event.trouble.replaceAll("_", " ")}`)
+    case "InstrumentHalted":
+      return line("warning", event.instrument, `${event.status}: ${event.reason}`)
+    case "InstrumentResumed":
+      return plain(event.instrument, "trading again")
     case "AlertRaised":
+    case "AlertUpdated":
       return line(
         event.severity === "critical" ? "error" : "warning",
         "alerter",

@@ -236,6 +236,7 @@ Deno.test("an outage lasts from its first sign to the end, whatever is tried in 
     attempt: 6,
     since: 1_000,
     cause: "c6",
+    retryAt: undefined,
   })
   const restored = feed([lost(1), { _tag: "FeedRestored", venue: "binance", outageMs: 5 }])
   assert.deepEqual([restored.status, restored.attempt, restored.since], ["streaming", 0, 2_000])

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { applyRecord, type Books, emptyBooks } from "../../domain/books.ts"
 import { commandTypes } from "../../domain/command.ts"
 import { decimal, isZero, subtract } from "../../domain/decimal.ts"
-import type { Event, EventTag, JournalRecord } from "../../domain/event.ts"
+import { type Event, type EventTag, FeedTrouble, type JournalRecord } from "../../domain/event.ts"
 import { isOpen } from "../../domain/order.ts"
 import { anyDecimal, anyPrice, anyQuantity } from "./arbitraries.ts"
 
@@ -13,6 +13,7 @@ const venue = fc.constant("binance")
 const side = fc.constantFrom("buy" as const, "sell" as const)
 const clientOrderId = fc.nat(40).map((id) => `keel-${id}`)
 const id = fc.nat(8).map((each) => `id-${each}`)
+const trouble = fc.constantFrom(...FeedTrouble.literals)
 const amount = anyDecimal({ min: -(10n ** 12n), max: 10n ** 12n, scaleMax: 8 })
 const assignment = {
   id,
@@ -131,6 +132,34 @@ const byTag: { readonly [Tag in EventTag]: fc.Arbitrary<Event> } = {
   FeedPolling: tagged("FeedPolling", { venue }),
   FeedRestored: tagged("FeedRestored", { venue, outageMs: fc.nat() }),
   AlertRaised: tagged("AlertRaised", {
+    id,
+    severity: fc.constantFrom("info", "warning", "critical"),
+    title: text,
+    detail: text,
+  }),
+  Gap: tagged("Gap", {
+    venue,
+    instrument,
+    fromId: fc.option(text),
+    toId: fc.option(text),
+    recovered: fc.nat(),
+    complete: fc.boolean(),
+    cause: text,
+  }),
+  SourceChanged: tagged("SourceChanged", {
+    venue,
+    instrument: fc.option(instrument),
+    source: fc.constantFrom("stream", "rest"),
+  }),
+  FeedTroubled: tagged("FeedTroubled", { venue, trouble, detail: text }),
+  FeedTroubleEnded: tagged("FeedTroubleEnded", { venue, trouble }),
+  InstrumentHalted: tagged("InstrumentHalted", {
+    instrument,
+    status: fc.constantFrom("halted", "cancel_only", "closed"),
+    reason: text,
+  }),
+  InstrumentResumed: tagged("InstrumentResumed", { instrument }),
+  AlertUpdated: tagged("AlertUpdated", {
     id,
     severity: fc.constantFrom("info", "warning", "critical"),
     title: text,
