@@ -2,13 +2,15 @@
  * One WebSocket connection that can be trusted to end.
  *
  * It pings, notices a peer that has gone silent without saying so, and can always be closed: npm
- * `ws` under Effect's `Socket`, because the built-in WebSocket can do none of this. It lives on the
- * real clock and real timers, as the network does; whatever is decided because a connection ended
- * is decided elsewhere, on the injected clock.
+ * `ws` under Effect's `Socket`, because the built-in WebSocket can do none of this. Silence is
+ * measured on the network's own clock, which is the real one, in a replay too, unless the network is
+ * simulated; whatever is decided because a connection ended is decided elsewhere, on the injected
+ * clock.
  */
-import { Effect, Option, type Scope } from "effect"
+import { Clock, Context, Duration, Effect, Option, type Scope } from "effect"
 import { Socket } from "effect/socket"
 import WebSocket, { type ClientOptions } from "ws"
+import { forever } from "../actors/runtime/forever.ts"
 import {
   Closed,
   Faulty,
@@ -28,6 +30,18 @@ export interface LivenessPolicy {
   /** How long a closing handshake may take before the socket is cut. */
   readonly closeGraceMs: number
 }
+
+/** Whose time silence is measured in, and what is under way that counts as no frame. */
+export interface Network {
+  readonly clock: Clock.Clock
+  /** Begun, and neither answered nor given up. */
+  handshakesOpen: number
+  /** Sent on connections that stand, and not answered. */
+  pingsOpen: number
+}
+export const Network = Context.Reference<Network>("venues/socket/Network", {
+  defaultValue: () => ({ clock: Clock.Clock.defaultValue(), handshakesOpen: 0, pingsOpen: 0 }),
+})
 
 /** Counts what is on its way between a venue and us: a replay waits until nothing is. */
 export interface Traffic {
@@ -57,11 +71,14 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
   readonly traffic: Traffic
 }): Effect.fn.Return<Connection, VenueError, Scope.Scope> {
   const { venue, doing, url, policy, traffic } = options
+  const network = yield* Network
   let known: VenueFailure | undefined
+  let look = () => {}
   const construct = (address: string) => {
-    const socket = liveSocket(address, policy, (failure) => known ??= failure)
-    socket.on("message", () => traffic.framesReceived++)
-    return socket as unknown as Socket.WebSocketLike
+    const live = liveSocket(address, policy, network, (failure) => known ??= failure)
+    look = live.look
+    live.socket.on("message", () => traffic.framesReceived++)
+    return live.socket as unknown as Socket.WebSocketLike
   }
   const fail = (error: Socket.SocketError) =>
     new VenueError({ venue, doing, reason: known ?? failureOf(error, policy) })
@@ -70,6 +87,8 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
   )
   const { pull } = yield* Effect.mapError(socket.reader, fail)
   const { write } = yield* socket.writer
+  const pause = network.clock.sleep(Duration.millis(policy.pingEveryMs / LOOKS_PER_PING))
+  yield* Effect.forkScoped(forever(Effect.andThen(pause, Effect.sync(() => look()))))
   return {
     pull: Effect.mapError(
       Effect.map(
@@ -86,18 +105,37 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
 function liveSocket(
   url: string,
   policy: LivenessPolicy,
+  network: Network,
   blame: (failure: VenueFailure) => void,
-): WebSocket {
+): { readonly socket: WebSocket; readonly look: () => void } {
   // `ws` 8.23 takes `closeTimeout`; its type package does not list it yet.
   const settings: ClientOptions & { closeTimeout: number } = {
     handshakeTimeout: policy.handshakeTimeoutMs,
     closeTimeout: policy.closeGraceMs,
     perMessageDeflate: false,
   }
+  const now = () => Number(network.clock.monotonicTimeNanosUnsafe()) / 1_000_000
   const socket = new WebSocket(url, settings)
-  let heardAt = performance.now()
-  const heard = () => void (heardAt = performance.now())
+  let heardAt = now()
+  let isShaking = true
+  let pingsOpen = 0
+  const shaken = () => {
+    if (isShaking) network.handshakesOpen--
+    isShaking = false
+  }
+  network.handshakesOpen++
+  const heard = () => void (heardAt = now())
   for (const sign of ["open", "message", "ping", "pong"] as const) socket.on(sign, heard)
+  socket.on("open", shaken)
+  socket.on("pong", () => {
+    network.pingsOpen -= pingsOpen
+    pingsOpen = 0
+  })
+  socket.on("close", () => {
+    shaken()
+    network.pingsOpen -= pingsOpen
+    pingsOpen = 0
+  })
   socket.on("error", (error) => {
     if (/handshake has timed out/i.test(error.message)) {
       blame(new Silent({ what: "handshake", afterMs: policy.handshakeTimeoutMs }))
@@ -110,18 +148,20 @@ function liveSocket(
     socket.terminate()
   })
   let looks = 0
-  const beat = setInterval(() => {
+  const look = () => {
     if (socket.readyState !== WebSocket.OPEN) return
     // While we hold the socket paused the silence is ours, not the venue's.
     if (socket.isPaused) return heard()
-    if (performance.now() - heardAt >= policy.deadAfterMs) {
+    if (now() - heardAt >= policy.deadAfterMs) {
       blame(new Silent({ what: "connection", afterMs: policy.deadAfterMs }))
       return socket.terminate()
     }
-    if (++looks % LOOKS_PER_PING === 0) socket.ping()
-  }, policy.pingEveryMs / LOOKS_PER_PING)
-  socket.on("close", () => clearInterval(beat))
-  return socket
+    if (++looks % LOOKS_PER_PING !== 0) return
+    network.pingsOpen++
+    pingsOpen++
+    socket.ping()
+  }
+  return { socket, look }
 }
 
 function failureOf(error: Socket.SocketError, policy: LivenessPolicy): VenueFailure {
