@@ -127,7 +127,14 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
         return Effect.fail(new Throttled({ status, retryAfterMs: Math.ceil(waitMs), sent: false }))
       }
       traffic.requestsOpen++
-      return Effect.ensuring(request, Effect.sync(() => void traffic.requestsOpen--))
+      return request.pipe(
+        // The package's own timeout runs on the machine's clock; whoever waits, waits on this one.
+        Effect.timeoutOrElse({
+          duration: options.timeoutMs,
+          orElse: () => Effect.fail(new Unreachable({ detail: "no answer in time" })),
+        }),
+        Effect.ensuring(Effect.sync(() => void traffic.requestsOpen--)),
+      )
     }).pipe(
       Effect.tapError((failure) =>
         Effect.sync(() => {
