@@ -15,8 +15,8 @@ export interface Trade {
   readonly tradeId: string
   readonly price: Decimal
   readonly size: Decimal
-  /** Of the aggressor. */
-  readonly side: "buy" | "sell"
+  /** Of the aggressor; the tape of US shares does not tell it. */
+  readonly side: "buy" | "sell" | "unknown"
   readonly time: number
 }
 
