@@ -79,6 +79,8 @@ export interface Obstacle {
   readonly until: number
   /** What the venue answered, or would. */
   readonly status: number
+  /** The venue has said so; else it is our own count. */
+  readonly isBan: boolean
 }
 
 /** The obstacle that lasts longest; undefined when the request may go now. */
@@ -103,8 +105,8 @@ function obstacleIn(
 ): Obstacle | undefined {
   const { spec: { name, windowMs }, banned, spent } = bucket
   const top = ceiling(bucket, priority)
-  if (cost > top) return { bucket: name, until: Infinity, status: 429 }
-  const full = { bucket: name, status: 429 }
+  if (cost > top) return { bucket: name, until: Infinity, status: 429, isBan: false }
+  const full = { bucket: name, status: 429, isBan: false }
   let missing = used(bucket, now) + cost - top
   let until = now
   for (const each of spent) {
@@ -116,7 +118,7 @@ function obstacleIn(
   // What is still on its way will count for one window more.
   if (missing > 0) until = now + windowMs
   if (banned !== undefined && banned.until > Math.max(now, until)) {
-    return { bucket: name, until: banned.until, status: banned.status }
+    return { bucket: name, until: banned.until, status: banned.status, isBan: true }
   }
   return until > now ? { ...full, until } : undefined
 }

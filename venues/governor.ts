@@ -160,8 +160,10 @@ export const makeGovernor = Effect.fn("makeGovernor")(function* (options: {
     Effect.suspend(() => {
       const wakeAt = pump()
       if (underway.has(waiter)) return Effect.void
-      const earliest = obstacle(budget, now(), waiter)?.until ?? now()
-      if (now() >= deadline || earliest > deadline) return Effect.fail(throttled(waiter))
+      const found = obstacle(budget, now(), waiter)
+      // A ban is told at once: whoever asks has better things to do than to sit it out.
+      const isHopeless = found?.isBan === true || (found?.until ?? 0) > deadline
+      if (isHopeless || now() >= deadline) return Effect.fail(throttled(waiter))
       const sleepMs = Math.max(1, Math.ceil(Math.min(wakeAt, deadline) - now()))
       return Effect.andThen(
         Effect.raceFirst(Deferred.await(waiter.granted), Effect.sleep(sleepMs)),

@@ -36,7 +36,7 @@ Deno.test("obstacle() names nothing while everything fits, and the bucket that i
     budget = spendAt(budget, 1_000, order)
   }
   assert.deepEqual(obstacle(budget, 1_000, order), {
-    ...{ bucket: "orders_10s", until: 11_000, status: 429 },
+    ...{ bucket: "orders_10s", until: 11_000, status: 429, isBan: false },
   })
   assert.equal(obstacle(budget, 1_000, asking("cancel", { weight: 1, orders: 1 })), undefined)
   assert.equal(obstacle(budget, 11_000, order), undefined)
@@ -70,7 +70,9 @@ Deno.test("ceiling() keeps one part for cancels and another from data", () => {
 Deno.test("banned() silences everything until its end, and never ends early", () => {
   let budget = banned(makeBudget([weight, orders10s]), 120_000, 418)
   const cancel = asking("cancel", { weight: 0 })
-  assert.deepEqual(obstacle(budget, 0, cancel), { bucket: "weight", until: 120_000, status: 418 })
+  assert.deepEqual(obstacle(budget, 0, cancel), {
+    ...{ bucket: "weight", until: 120_000, status: 418, isBan: true },
+  })
   budget = banned(budget, 30_000, 429)
   assert.equal(obstacle(budget, 119_999, cancel)?.status, 418)
   assert.equal(obstacle(budget, 120_000, cancel), undefined)

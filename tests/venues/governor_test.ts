@@ -199,7 +199,7 @@ virtualTest("a raised limit lets go who waits", () =>
   }))
 
 virtualTest(
-  "during a ban nothing goes, cancels included, and waiting stops at its length",
+  "during a ban nothing goes, cancels included, and nobody waits for its end",
   () =>
     Effect.gen(function* () {
       const governor = yield* governorOf()
