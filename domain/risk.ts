@@ -24,6 +24,7 @@ import {
   zero,
 } from "./decimal.ts"
 import type { Fresh } from "./freshness.ts"
+import { closedGates, type DenialCode, type Numbers, type Withheld } from "./gate.ts"
 import { type Instrument, isTradable, quantise, tradableQuantity, venueOf } from "./instrument.ts"
 import { leavesQuantity } from "./order.ts"
 import type { OrderPurpose } from "./order.ts"
@@ -38,24 +39,7 @@ export interface RiskLimits {
   readonly dailyLossMax: Decimal
 }
 
-export type DenialCode =
-  | "TRADING_HALTED"
-  | "TRADING_REDUCING"
-  | "ACCOUNT_NOT_RECONCILED"
-  | "MARKET_DATA_STALE"
-  | "INSTRUMENT_NOT_TRADING"
-  | "POSITION_ON_HOLD"
-  | "ALREADY_HOLDING"
-  | "NOTHING_TO_REDUCE"
-  | "ORDER_IN_FLIGHT"
-  | "ORDER_RATE_EXCEEDED"
-  | "NOTIONAL_EXCEEDS_LIMIT"
-  | "POSITION_EXCEEDS_LIMIT"
-  | "EXPOSURE_EXCEEDS_LIMIT"
-  | "DAILY_LOSS_EXCEEDED"
-  | "STRATEGY_NOT_ASSIGNED"
-  | "INSUFFICIENT_CASH"
-  | "BELOW_MINIMUM"
+export type { DenialCode } from "./gate.ts"
 
 export interface Denied {
   readonly _tag: "Denied"
@@ -101,6 +85,8 @@ export interface RiskContext {
   readonly pending: ReadonlyMap<string, Decimal>
   /** Reductions approved but not yet in the books, as quantity by instrument. */
   readonly reducing?: ReadonlyMap<string, Decimal>
+  /** Why the feed issues no proof for this instrument; absent while it does. */
+  readonly withheld?: Withheld | undefined
   readonly now: number
 }
 
@@ -111,8 +97,8 @@ export function approveOpening(
   fresh: Fresh | undefined,
 ): ApprovedOpening | Denied {
   const { books, instrument, now } = context
-  const state = deniedByState(context, wish.origin)
-  if (state) return state
+  const [gate] = closedGates(gateFacts(context))
+  if (gate) return denied(gate.code, gate.numbers)
   if (fresh === undefined || fresh.instrument !== instrument.id || !fresh.isValidAt(now)) {
     const age = fresh === undefined ? "never" : `${now - fresh.heardAt}`
     return denied("MARKET_DATA_STALE", { instrument: instrument.id, ageMs: age })
@@ -245,31 +231,19 @@ function alongWith(whole: Decimal, part: Decimal): Decimal {
   return isPositive(whole) === isPositive(part) ? absolute(part) : zero
 }
 
-function deniedByState(context: RiskContext, origin: string): Denied | undefined {
-  const { books, instrument } = context
-  if (books.tradingState === "halted") return haltedBy(books)
-  if (books.tradingState === "reducing") {
-    return denied("TRADING_REDUCING", { reason: books.tradingStateReason ?? "" })
-  }
-  const account = books.accounts.get(instrument.venue)
-  if (account === undefined || !account.ready) {
-    return denied("ACCOUNT_NOT_RECONCILED", {
-      venue: instrument.venue,
-      cause: account?.cause ?? "not yet reconciled",
-    })
-  }
-  const feed = books.feeds.get(instrument.venue)
-  if (feed !== undefined && feed.status !== "streaming") {
-    return denied("MARKET_DATA_STALE", { venue: instrument.venue, feed: feed.status })
-  }
-  if (instrument.status !== "trading") {
-    return denied("INSTRUMENT_NOT_TRADING", {
-      instrument: instrument.id,
-      status: instrument.status,
-    })
-  }
-  if (books.holds.has(instrument.id)) {
-    return denied("POSITION_ON_HOLD", { instrument: instrument.id, origin })
+function gateFacts({ books, instrument, withheld }: RiskContext) {
+  const { halts, holds, tradingState, tradingStateReason } = books
+  return {
+    tradingState,
+    tradingStateReason,
+    venue: instrument.venue,
+    account: books.accounts.get(instrument.venue),
+    feed: books.feeds.get(instrument.venue)?.status,
+    instrument: instrument.id,
+    status: instrument.status,
+    halt: halts.get(instrument.id),
+    onHold: holds.has(instrument.id),
+    withheld,
   }
 }
 
@@ -368,7 +342,7 @@ function exceeds(code: DenialCode, value: Decimal, limit: Decimal): Denied {
   return denied(code, { notional: formatDecimal(value), limit: formatDecimal(limit) })
 }
 
-function denied(code: DenialCode, numbers: Readonly<Record<string, string>>): Denied {
+function denied(code: DenialCode, numbers: Numbers): Denied {
   const detail = Object.entries(numbers).map(([key, value]) => `${key}=${value}`).join(" ")
   return { _tag: "Denied", code, detail }
 }
