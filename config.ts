@@ -1,15 +1,15 @@
 /**
- * What an operator decides: `keel.json`, and the secrets in the environment.
+ * What an operator decides: `keel.json`. The secrets are in the environment, see `keys.ts`.
  *
  * The one idea: one schema reads the file, writes `keel.schema.json` for editors and words every
  * complaint. Everything has a default, so that no file at all is the simplest configuration. A key
  * that nobody knows is an error, because a misspelt limit is no limit; a secret is never taken from
  * the file and never repeated.
  */
-import { Config as Environment, ConfigProvider, Effect, type Redacted, Schema } from "effect"
-import { Result, SchemaTransformation } from "effect"
+import { Effect, Result, Schema, SchemaTransformation } from "effect"
 import { decimal, formatDecimal } from "./domain/decimal.ts"
-import { type InstrumentId, intervalMs } from "./domain/instrument.ts"
+import { dollars, isDollar } from "./domain/dollar.ts"
+import { type InstrumentId, instrumentPattern, intervalMs } from "./domain/instrument.ts"
 import type { Mode } from "./domain/overview.ts"
 import type { RiskLimits } from "./domain/risk.ts"
 import { type Assignment, assignmentId } from "./domain/strategy.ts"
@@ -27,7 +27,8 @@ export type StrategyParams = ReadonlyMap<
 
 export interface Config {
   readonly mode: Mode
-  readonly venues: { readonly binance: VenueConfig }
+  /** Those that are to run; in mode paper only where there are keys. */
+  readonly venues: { readonly binance?: BinanceConfig; readonly alpaca?: AlpacaConfig }
   readonly strategies: ReadonlyArray<Assignment>
   readonly risk: RiskLimits
   readonly server: {
@@ -37,14 +38,31 @@ export interface Config {
 }
 
 export interface VenueConfig {
-  /** `BTC/USDT`, without the venue. */
-  readonly instruments: ReadonlyArray<string>
-  /** Absent: the mode's own. */
+  /** Asked for by name: without it nothing starts. */
+  readonly isRequired: boolean
+  readonly instruments: ReadonlyArray<InstrumentId>
+  /** Age at which a price no longer authorises an opening order. */
+  readonly staleAfterMs: number
+  /** Where that age is another. */
+  readonly staleAfterMsOf: ReadonlyMap<InstrumentId, number>
+}
+
+/** An absent URL is the mode's own. */
+export interface BinanceConfig extends VenueConfig {
   readonly restUrl?: string
   readonly streamUrl?: string
   readonly wsApiUrl?: string
-  /** Age at which a price no longer authorises an opening order. */
-  readonly staleAfterMs: number
+}
+
+export interface AlpacaConfig extends VenueConfig {
+  readonly tradingUrl?: string
+  readonly dataUrl?: string
+  readonly dataStreamUrl?: string
+  readonly tradingStreamUrl?: string
+  /** Which tape of shares: one exchange, all of them, or the test symbol. */
+  readonly feed: "iex" | "sip" | "test"
+  /** Hours of shares in which positions are opened. */
+  readonly sessions: "core" | "extended"
 }
 
 /** One line for people: file, place, what must be there, what was there. */
@@ -73,6 +91,11 @@ const Amount = Schema.String.check(
 const Pair = Schema.String.check(
   Schema.isPattern(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}$/u, { expected: 'a pair such as "BTC/USDT"' }),
 )
+const ShareOrPair = Schema.String.check(
+  Schema.isPattern(/^[A-Z0-9]{1,20}(?:\/[A-Z0-9]{1,20})?$/u, {
+    expected: 'a share such as "AAPL" or a pair such as "BTC/USD"',
+  }),
+)
 const url = (schemes: string) =>
   Schema.String.check(
     Schema.isPattern(
@@ -96,17 +119,77 @@ function defaulting<S extends Schema.Top>(
   return Schema.annotateKey<Schema.withDecodingDefaultKey<S>>({ description })(optional)
 }
 
-const instruments = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
+const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
+const symbols = ["AAPL", "MSFT", "SPY", "BTC/USD"]
+
+const StaleAfterMs = Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 600_000 }))
+
+/** What every venue's section has. */
+const venueFields = <S extends Schema.Top>(
+  instrument: S,
+  given: ReadonlyArray<S["Encoded"]>,
+  expected: string,
+) => ({
+  enabled: Schema.optionalKey(Schema.Boolean).pipe(
+    Schema.annotateKey({
+      description: "true: nothing starts without it; false: it does not run; " +
+        "absent: it runs, in mode paper where its keys are in the environment",
+    }),
+  ),
+  instruments: defaulting(
+    Schema.Array(instrument).check(
+      Schema.isMinLength(1, { expected }),
+      Schema.isUnique({ expected: "a list without repeats" }),
+    ),
+    given,
+    "what to watch and trade",
+  ),
+  staleAfterMs: defaulting(
+    StaleAfterMs,
+    3_000,
+    "age of a price in milliseconds at which nothing may be opened on it",
+  ),
+  staleAfterMsOf: defaulting(
+    Schema.Record(Schema.String, StaleAfterMs),
+    {},
+    "the same for single instruments, by name",
+  ),
+})
+
+const BinanceJson = Schema.Struct({
+  ...venueFields(Pair, pairs, "a list of at least one pair"),
+  restUrl: HttpUrl,
+  streamUrl: WebSocketUrl,
+  wsApiUrl: WebSocketUrl,
+})
+
+const AlpacaJson = Schema.Struct({
+  ...venueFields(ShareOrPair, symbols, "a list of at least one share or pair"),
+  tradingUrl: HttpUrl,
+  dataUrl: HttpUrl,
+  dataStreamUrl: WebSocketUrl,
+  tradingStreamUrl: WebSocketUrl,
+  feed: defaulting(
+    Schema.Literals(["iex", "sip", "test"]),
+    "iex",
+    "tape of shares: one exchange, all of them (paid), or Alpaca's test symbol",
+  ),
+  sessions: defaulting(
+    Schema.Literals(["core", "extended"]),
+    "core",
+    "hours of shares in which positions are opened: 9:30 to 16:00 in New York, or pre and post too",
+  ),
+})
 
 const AssignmentJson = Schema.Struct({
   strategy: Schema.String.pipe(
     Schema.annotateKey({ description: "name of the strategy, as in strategies/" }),
   ),
   instrument: Schema.String.check(
-    Schema.isPattern(/^[A-Z0-9]{1,20}\/[A-Z0-9]{1,20}\.[A-Z]{2,20}$/u, {
-      expected: 'an instrument such as "BTC/USDT.BINANCE"',
+    Schema.isPattern(instrumentPattern, {
+      expected: 'an instrument such as "BTC/USDT.BINANCE" or "AAPL.ALPACA"',
     }),
-  ).pipe(Schema.annotateKey({ description: "pair and venue" })),
+  ).pipe(Schema.annotateKey({ description: "pair or share, and venue" })),
   interval: defaulting(
     Schema.String.check(
       Schema.isPattern(/^[1-9]\d{0,3}[smhd]$/u, {
@@ -121,7 +204,7 @@ const AssignmentJson = Schema.Struct({
     {},
     "parameters of the strategy; each has a default",
   ),
-  notional: defaulting(Amount, "1000", "value of one entry in the quote asset"),
+  notional: defaulting(Amount, "1000", "value of one entry, in dollars or the venue's quote asset"),
 })
 
 /** The file, as it is written. */
@@ -130,42 +213,29 @@ export const ConfigJson = Schema.Struct({
   mode: defaulting(
     Schema.Literals(["sim", "paper", "live"]),
     "sim",
-    "sim trades on the simulated venue, paper on the venue's test system",
+    "sim trades on simulated venues, paper on the venues' test systems",
   ),
   venues: defaulting(
     Schema.Struct({
-      binance: defaulting(
-        Schema.Struct({
-          instruments: defaulting(
-            Schema.Array(Pair).check(
-              Schema.isMinLength(1, { expected: "a list of at least one pair" }),
-              Schema.isUnique({ expected: "a list without repeats" }),
-            ),
-            instruments,
-            "pairs to watch and trade",
-          ),
-          restUrl: HttpUrl,
-          streamUrl: WebSocketUrl,
-          wsApiUrl: WebSocketUrl,
-          staleAfterMs: defaulting(
-            Schema.Int.check(Schema.isBetween({ minimum: 100, maximum: 600_000 })),
-            3_000,
-            "age of a price in milliseconds at which nothing may be opened on it",
-          ),
-        }),
-        {},
-        "Binance spot",
+      binance: Schema.optionalKey(BinanceJson).pipe(
+        Schema.annotateKey({ description: "Binance spot" }),
+      ),
+      alpaca: Schema.optionalKey(AlpacaJson).pipe(
+        Schema.annotateKey({ description: "Alpaca: US shares and crypto" }),
       ),
     }),
-    {},
-    "where to trade",
+    { binance: {}, alpaca: {} },
+    "where to trade: the venues that are named here, or both",
   ),
   strategies: defaulting(
     Schema.Array(AssignmentJson),
-    instruments.flatMap((pair) =>
+    [
+      ...pairs.map((pair) => `${pair}.BINANCE`),
+      ...symbols.map((symbol) => `${symbol}.ALPACA`),
+    ].flatMap((instrument) =>
       ["rsi_momentum", "mean_reversion"].map((strategy) => ({
         strategy,
-        instrument: `${pair}.BINANCE`,
+        instrument,
         // Short, so that somebody who looks at a first run sees it trade.
         interval: "2s",
       }))
@@ -176,20 +246,21 @@ export const ConfigJson = Schema.Struct({
     Schema.Struct({
       maxOrderNotional: defaulting(Amount, "5000", "value of one order"),
       maxPositionNotional: defaulting(Amount, "10000", "value of one position"),
-      maxExposure: defaulting(Amount, "40000", "value of all positions together"),
+      maxExposure: defaulting(Amount, "40000", "value of all positions on all venues together"),
       maxOrdersPerMinute: defaulting(
         Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000 })),
         60,
-        "orders in any minute, after which nothing is opened",
+        "orders in any minute on one venue, after which nothing is opened there",
       ),
       maxDailyLoss: defaulting(
         Amount,
         "2000",
-        "loss since midnight UTC at which nothing is opened any more",
+        "loss of one account since midnight UTC at which nothing is opened there any more",
       ),
     }),
     {},
-    "limits of every opening order, in the quote asset",
+    "limits of every opening order, in dollars: USD, USDT, USDC and FDUSD count one to one; of a " +
+      "venue alone, in its quote asset",
   ),
   server: defaulting(
     Schema.Struct({
@@ -235,15 +306,10 @@ export function parseConfig(
   if (Result.isFailure(decoded)) {
     return failed(file, problemsOf(ConfigJson, decoded.failure.issue, json.value))
   }
-  const { venues, risk, server, mode } = decoded.success
-  const known = new Set(venues.binance.instruments.map((pair) => `${pair}.BINANCE`))
+  const { risk, server, mode } = decoded.success
   const problems: Array<Problem> = []
-  const quotes = new Set(venues.binance.instruments.map((pair) => pair.split("/")[1]))
-  if (quotes.size > 1) {
-    // Notionals, limits and equity are amounts of one asset; the first pair names it.
-    const says = `must be pairs of one quote asset, got ${[...quotes].join(" and ")}`
-    problems.push({ path: ["venues", "binance", "instruments"], says })
-  }
+  const venues = venuesOf(decoded.success, problems)
+  const known = new Set(Object.values(venues).flatMap(({ instruments }) => instruments))
   const assignments: Array<Assignment> = []
   const chosen = typeof json.value === "object" && Object.hasOwn(json.value ?? {}, "strategies")
   for (const [index, given] of decoded.success.strategies.entries()) {
@@ -319,41 +385,96 @@ export function checkMode(file: string, mode: Mode): Result.Result<Mode, ConfigE
   )
 }
 
-export interface BinanceKeys {
-  readonly key: Redacted.Redacted
-  readonly secret: Redacted.Redacted
+type GivenVenues = (typeof ConfigJson.Type)["venues"]
+
+/** Those that are named and not switched off. */
+function venuesOf(
+  { mode, venues }: typeof ConfigJson.Type,
+  problems: Array<Problem>,
+): Config["venues"] {
+  const binance = venues.binance?.enabled === false ? undefined : venues.binance
+  const alpaca = venues.alpaca?.enabled === false ? undefined : venues.alpaca
+  if (binance === undefined && alpaca === undefined) {
+    problems.push({ path: ["venues"], says: "must leave one venue to trade on: binance or alpaca" })
+  }
+  if (mode !== "live") {
+    problems.push(...liveHosts({ ...binance && { binance }, ...alpaca && { alpaca } }))
+  }
+  if (binance !== undefined) {
+    problems.push(...quoteProblems(binance.instruments, alpaca !== undefined))
+  }
+  const foreign = alpaca?.instruments.find((symbol) =>
+    symbol.includes("/") && !symbol.endsWith("/USD")
+  )
+  if (foreign !== undefined) {
+    const says = `must be shares and pairs in USD, which the account is kept in, got ${foreign}`
+    problems.push({ path: ["venues", "alpaca", "instruments"], says })
+  }
+  return {
+    ...(binance && { binance: withIds("binance", binance, problems) }),
+    ...(alpaca && { alpaca: withIds("alpaca", alpaca, problems) }),
+  }
 }
 
-const Keys = Environment.all({
-  key: Environment.Redacted("BINANCE_API_KEY"),
-  secret: Environment.Redacted("BINANCE_API_SECRET"),
-})
+/** Amounts of one account are of one asset; those of several are added up, and so must be dollars. */
+function quoteProblems(pairs: ReadonlyArray<string>, isBeside: boolean): ReadonlyArray<Problem> {
+  const path = ["venues", "binance", "instruments"]
+  const quotes = [...new Set(pairs.map((pair) => pair.split("/")[1] ?? ""))]
+  if (quotes.length > 1) {
+    return [{ path, says: `must be pairs of one quote asset, got ${quotes.join(" and ")}` }]
+  }
+  const [quote = ""] = quotes
+  if (!isBeside || isDollar(quote)) return []
+  const says =
+    `must be pairs in ${dollars.join(", ")} while another venue runs, because limits and ` +
+    `equity are dollars, got ${quote}`
+  return [{ path, says }]
+}
 
-/** The keys of the venue's test system; `readVariable` is `Deno.env.get`. */
-export const binanceKeys = Effect.fn("binanceKeys")(
-  function* (
-    readVariable: (name: string) => string | undefined,
-  ): Effect.fn.Return<BinanceKeys, ConfigError> {
-    const names = ["BINANCE_API_KEY", "BINANCE_API_SECRET"] as const
-    const env: Record<string, string> = {}
-    for (const name of names) {
-      const value = readVariable(name)?.trim()
-      if (value) env[name] = value
-    }
-    const missing = names.filter((name) => env[name] === undefined)
-    return yield* Keys.parse(ConfigProvider.fromEnv({ env })).pipe(
-      Effect.mapError(() =>
-        new ConfigError({
-          file: "environment",
-          problems: [
-            `mode paper needs ${missing.join(" and ")} in the environment; ` +
-            'set the keys of the Binance testnet, or use "mode": "sim"',
-          ],
-        })
-      ),
-    )
-  },
-)
+/** Orders of a mode without login must not reach money. */
+function liveHosts({ binance, alpaca }: GivenVenues): ReadonlyArray<Problem> {
+  const given = [
+    [["venues", "binance", "restUrl"], binance?.restUrl, "https://testnet.binance.vision"],
+    [["venues", "binance", "wsApiUrl"], binance?.wsApiUrl, "wss://ws-api.testnet.binance.vision"],
+    [["venues", "alpaca", "tradingUrl"], alpaca?.tradingUrl, "https://paper-api.alpaca.markets"],
+    [
+      ["venues", "alpaca", "tradingStreamUrl"],
+      alpaca?.tradingStreamUrl,
+      "wss://paper-api.alpaca.markets",
+    ],
+  ] as const
+  const live = /^(?:(?:ws-)?api[a-z0-9-]*\.binance\.(?:com|us)|api\.alpaca\.markets)$/u
+  return given.flatMap(([path, text, instead]) =>
+    text !== undefined && live.test(URL.parse(text)?.hostname ?? "")
+      ? [{ path, says: `is where money is traded, which only mode live may; use ${instead}` }]
+      : []
+  )
+}
+
+interface GivenVenue {
+  readonly enabled?: boolean
+  readonly instruments: ReadonlyArray<string>
+  readonly staleAfterMsOf: Readonly<Record<string, number>>
+}
+
+/** From the venue's own names to ids. */
+function withIds<A extends GivenVenue>(venue: string, given: A, problems: Array<Problem>) {
+  const { enabled, instruments, staleAfterMsOf, ...rest } = given
+  const idOf = (name: string) => `${name}.${venue.toUpperCase()}`
+  for (const name of Object.keys(staleAfterMsOf)) {
+    if (instruments.includes(name)) continue
+    const says = `is unknown; known are ${instruments.join(", ")}`
+    problems.push({ path: ["venues", venue, "staleAfterMsOf", name], says })
+  }
+  return {
+    ...rest,
+    isRequired: enabled === true,
+    instruments: instruments.map(idOf),
+    staleAfterMsOf: new Map(
+      Object.entries(staleAfterMsOf).map(([name, ms]) => [idOf(name), ms]),
+    ),
+  }
+}
 
 type GivenAssignment = (typeof ConfigJson.Type)["strategies"][number]
 

@@ -91,6 +91,9 @@ export const limits = {
     progressLines: 200,
   },
 
+  /** After which a start is done although a venue that answers has sent no price yet. */
+  firstPriceMs: 10_000,
+
   /** From a signal to the end of the process. */
   stopMs: 3_000,
 

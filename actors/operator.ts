@@ -40,6 +40,7 @@ import { executorOf, Operator, type OperatorMessage, riskManagerOf } from "./nam
 import { type ActorContext, type ActorSystem, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
 
 export interface OperatorOptions {
+  /** These two are read again for every command: a venue may be let in later. */
   readonly instruments: ReadonlyArray<Instrument>
   readonly brokers: ReadonlyArray<Broker>
   readonly system: () => ActorSystem | undefined

@@ -8,6 +8,7 @@
 import { Effect } from "effect"
 import type { Books } from "../domain/books.ts"
 import type { Event } from "../domain/event.ts"
+import { venueOf } from "../domain/instrument.ts"
 import type { Assignment } from "../domain/strategy.ts"
 import { follow, keepUp, record, type Recorded } from "./journal.ts"
 import { runnerOf } from "./names.ts"
@@ -25,7 +26,10 @@ export interface RosterOptions {
   readonly supervisorPath: string
   /** Undefined until the whole tree has been started. */
   readonly system: () => ActorSystem | undefined
-  /** Undefined for what cannot be run here: an instrument that is not configured any more. */
+  /**
+   * Undefined for what cannot be run here now: an instrument that is not configured any more, or
+   * whose venue has not answered yet.
+   */
   readonly runner: (assignment: Assignment) => Behavior<never> | undefined
   /** What the configuration wants at the start; later changes are the operator's and stay. */
   readonly configured: ReadonlyArray<Assignment>
@@ -39,6 +43,8 @@ interface State {
   readonly books: Books
   /** Assignment of every runner that was started, by its id. */
   readonly running: Map<string, Assignment>
+  /** Those that cannot be run, and of which that has been said. */
+  readonly absent: Set<string>
 }
 
 /** Until the tree stands. */
@@ -53,7 +59,7 @@ export function roster(options: RosterOptions) {
       const books = yield* follow(actor)
       yield* record(actor, books, changes(books, options.configured))
       actor.sendAfter(0, { _tag: "Arrange" })
-      return { books, running: runningNow(books, options) }
+      return { books, running: runningNow(books, options), absent: new Set<string>() }
     }),
     receive: (state, message, actor) => {
       if (message._tag === "Arrange") return arrange(state, options, actor)
@@ -65,10 +71,14 @@ export function roster(options: RosterOptions) {
   })
 }
 
-/** The configuration decides at the very first start; after that the journal does. */
+/** The configuration decides at the first start with a venue; after that the journal does. */
 function changes(books: Books, configured: ReadonlyArray<Assignment>): ReadonlyArray<Event> {
-  if (books.assignments.size > 0) return []
-  return configured.map((assignment) => ({ _tag: "StrategyAssigned", ...assignment }))
+  const known = new Set(
+    [...books.assignments.values()].map(({ instrument }) => venueOf(instrument)),
+  )
+  return configured
+    .filter(({ instrument }) => !known.has(venueOf(instrument)))
+    .map((assignment) => ({ _tag: "StrategyAssigned", ...assignment }))
 }
 
 /** After a restart of this actor its runners are still there. */
@@ -101,11 +111,17 @@ const arrange = Effect.fnUntraced(function* (
     if (before === assignment) continue
     // Same strategy and instrument, other parameters: a new runner under the same name.
     if (before !== undefined) yield* stopRunner(system, id, options)
-    state.running.set(id, assignment)
     const runner = options.runner(assignment)
-    if (runner === undefined) yield* Effect.logWarning(`${id} cannot run: it is not configured`)
-    // One strategy that does not start must not keep the others from running.
-    else {
+    if (runner === undefined) {
+      state.running.delete(id)
+      if (!state.absent.has(id)) {
+        yield* Effect.logWarning(`${id} does not run: its instrument is not there`)
+      }
+      state.absent.add(id)
+    } else {
+      state.running.set(id, assignment)
+      state.absent.delete(id)
+      // One strategy that does not start must not keep the others from running.
       yield* system.startChild(options.supervisorPath, runner).pipe(
         Effect.catch((error) => Effect.logError(`${id} does not start: ${error.message}`)),
       )

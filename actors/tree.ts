@@ -11,10 +11,12 @@
  *     │  ├─ account:<venue>       rest_for_one   reconciler, executor, risk_manager, portfolio_keeper
  *     │  └─ operator              gets out of the market without feeds and strategies
  *     ├─ feeds                    one_for_one    feed:<venue>
+ *     ├─ admission                lets a venue in that did not answer at the start
  *     ├─ strategies               one_for_one    runner:<strategy>:<instrument>
  *     ├─ roster
  *     └─ outside                  one_for_one    monitor, http: may die without touching trading
  */
+import { admission, type AdmissionOptions } from "./admission.ts"
 import { alerter, type AlerterOptions } from "./alerter.ts"
 import { eventBus } from "./event_bus.ts"
 import { executor, type ExecutorOptions } from "./executor.ts"
@@ -43,11 +45,32 @@ export interface TreeOptions {
   readonly alerter: AlerterOptions
   readonly accounts: ReadonlyArray<AccountOptions>
   readonly feeds: ReadonlyArray<FeedOptions>
+  readonly admission: Omit<AdmissionOptions, "accountsPath" | "feedsPath">
   readonly roster: Omit<RosterOptions, "supervisorPath">
   readonly operator: OperatorOptions
   readonly monitor: MonitorOptions
   /** Servers and whatever else only watches. */
   readonly edge: ReadonlyArray<ChildSpec>
+}
+
+/** Of one venue: what comes after a failed child has built on it. */
+export function account(
+  options: AccountOptions,
+  { intensity, periodMs }: Pick<TreeOptions, "intensity" | "periodMs">,
+): SupervisorSpec {
+  return supervisor({
+    name: `account:${options.venue}`,
+    strategy: "rest_for_one",
+    intensity,
+    periodMs,
+    restart: "permanent",
+    children: [
+      reconciler(options.reconciler),
+      executor(options.executor),
+      riskManager(options.riskManager),
+      portfolioKeeper(options.portfolioKeeper),
+    ],
+  })
 }
 
 export function tree(options: TreeOptions): SupervisorSpec {
@@ -66,19 +89,7 @@ export function tree(options: TreeOptions): SupervisorSpec {
         strategy: "one_for_one",
         ...limits,
         children: [
-          ...options.accounts.map((account) =>
-            supervisor({
-              name: `account:${account.venue}`,
-              strategy: "rest_for_one",
-              ...limits,
-              children: [
-                reconciler(account.reconciler),
-                executor(account.executor),
-                riskManager(account.riskManager),
-                portfolioKeeper(account.portfolioKeeper),
-              ],
-            })
-          ),
+          ...options.accounts.map((each) => account(each, options)),
           operator(options.operator),
         ],
       }),
@@ -87,6 +98,11 @@ export function tree(options: TreeOptions): SupervisorSpec {
         strategy: "one_for_one",
         ...limits,
         children: options.feeds.map(feed),
+      }),
+      admission({
+        ...options.admission,
+        accountsPath: "root/accounts",
+        feedsPath: "root/feeds",
       }),
       // Each runner has an intensity of its own and ends alone: however many strategies are broken,
       // the runtime above them is not.

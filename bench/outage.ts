@@ -9,7 +9,7 @@
  */
 import { Effect, Logger } from "effect"
 import { DefaultLogger, WebsocketClient } from "binance"
-import { type Keel, startKeel } from "../main.ts"
+import { type Keel, startKeel } from "../assembly/start.ts"
 import { type SimulatedBinance, startSimulatedBinance } from "../venues/simulator/binance.ts"
 import type { Fault } from "../venues/simulator/fault.ts"
 import { makeMemoryLedger } from "../venues/simulator/ledger.ts"
@@ -93,14 +93,14 @@ async function strike({ arm, faults }: SimulatedBinance, fault: Fault): Promise<
 async function measureOurs({ fault, isNoticed }: Outage, runs: number): Promise<Array<number>> {
   const folder = await Deno.makeTempDir({ prefix: "keel-bench-" })
   const config = `${folder}/keel.json`
-  await Deno.writeTextFile(config, JSON.stringify({ strategies: [] }))
+  await Deno.writeTextFile(config, JSON.stringify({ venues: { binance: {} }, strategies: [] }))
   const measured: Array<number> = []
   const run = Effect.gen(function* () {
     const keel = yield* startKeel({
       ...{ host: "127.0.0.1", port: 0, data: folder, config, replay: undefined, seed: 1 },
       ...{ speed: undefined, logLevel: "error" },
     })
-    const { simulated } = keel
+    const simulated = keel.simulated.binance?.simulated
     if (simulated === undefined) throw new Error("no simulated venue")
     const isWell = () => !isLost(keel) && isFresh(keel, MUTE)
     yield* Effect.promise(async () => {

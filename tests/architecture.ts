@@ -53,7 +53,8 @@ const settings = new Set([
   "log.ts",
 ])
 
-/** Files below that put the others together and may import everything, as all others at the root. */
+/** Files below that put the others together and may import everything, as do all others at the root
+ * and those of `assembly/`. */
 const roots: Readonly<Record<string, string>> = {
   "backtest/run.ts": "runs the actors on recorded data",
   "simulation/run.ts": "runs the actors on virtual time",
@@ -108,6 +109,7 @@ export function areaOf(path: string): string {
   const folder = posix.dirname(path)
   if (folder === ".") return settings.has(path) ? "settings" : "root"
   const [first = "", second] = folder.split("/")
+  if (first === "assembly") return "root"
   if (first === "actors" && second === "runtime") return "actors/runtime"
   if (second !== undefined && `${first}/*` in allowed) return `${first}/*`
   return first

@@ -3,7 +3,6 @@ import { join } from "node:path"
 import fc from "fast-check"
 import { Effect, Redacted, Result, Schema } from "effect"
 import {
-  binanceKeys,
   checkMode,
   type Config,
   defaultConfig,
@@ -11,6 +10,7 @@ import {
   parseConfig,
   type StrategyParams,
 } from "../config.ts"
+import { type VenueKeys, venueKeys } from "../keys.ts"
 import { nearest } from "../config_problem.ts"
 import { configSchema, schemaFileName } from "../config_schema.ts"
 import { readJson } from "../config_syntax.ts"
@@ -66,7 +66,16 @@ Deno.test("parseConfig() fills in every default", () => {
   assert.deepEqual(parsed({}), defaultConfig(registry))
   const config = defaultConfig(registry)
   assert.equal(config.mode, "sim")
-  assert.equal(config.venues.binance.staleAfterMs, 3_000)
+  assert.equal(config.venues.binance?.staleAfterMs, 3_000)
+  assert.deepEqual(config.venues.alpaca?.instruments, [
+    "AAPL.ALPACA",
+    "MSFT.ALPACA",
+    "SPY.ALPACA",
+    "BTC/USD.ALPACA",
+  ])
+  assert.equal(config.venues.alpaca?.feed, "iex")
+  assert.equal(config.venues.alpaca?.sessions, "core")
+  assert.equal(config.strategies.length, 16)
   assert.deepEqual(config.risk.orderNotionalMax, decimal("5000"))
   assert.deepEqual(config.server.hostnames, [])
   assert.deepEqual(config.strategies.at(0), {
@@ -90,6 +99,17 @@ Deno.test("parseConfig() takes what is given, and its own schema's name", () => 
         streamUrl: "wss://stream.example.org:9443",
         wsApiUrl: "ws://127.0.0.1:8081/ws-api/v3",
         staleAfterMs: 1_500,
+        staleAfterMsOf: { "BTC/USDT": 900 },
+      },
+      alpaca: {
+        enabled: true,
+        instruments: ["AAPL", "ETH/USD"],
+        tradingUrl: "http://127.0.0.1:8082",
+        dataUrl: "http://127.0.0.1:8082",
+        dataStreamUrl: "ws://127.0.0.1:8082",
+        tradingStreamUrl: "ws://127.0.0.1:8082/stream",
+        feed: "sip",
+        sessions: "extended",
       },
     },
     strategies: [{
@@ -103,7 +123,12 @@ Deno.test("parseConfig() takes what is given, and its own schema's name", () => 
     server: { hostnames: ["keel.lan"] },
   })
   assert.equal(config.mode, "paper")
-  assert.equal(config.venues.binance.wsApiUrl, "ws://127.0.0.1:8081/ws-api/v3")
+  assert.equal(config.venues.binance?.wsApiUrl, "ws://127.0.0.1:8081/ws-api/v3")
+  assert.deepEqual(config.venues.binance?.staleAfterMsOf, new Map([["BTC/USDT.BINANCE", 900]]))
+  assert.equal(config.venues.binance?.isRequired, false)
+  assert.equal(config.venues.alpaca?.isRequired, true)
+  assert.deepEqual(config.venues.alpaca?.instruments, ["AAPL.ALPACA", "ETH/USD.ALPACA"])
+  assert.equal(config.venues.alpaca?.sessions, "extended")
   assert.deepEqual(config.strategies.at(0)?.params, { period: 20, deviations: 2.5 })
   assert.deepEqual(config.strategies.at(0)?.notional, decimal("250.5"))
   assert.deepEqual(config.risk.dailyLossMax, decimal("99.99"))
@@ -116,6 +141,19 @@ Deno.test("parseConfig() puts the default strategies on the listed instruments o
     "rsi_momentum:SOL/USDT.BINANCE",
     "mean_reversion:SOL/USDT.BINANCE",
   ])
+})
+
+Deno.test("parseConfig() runs the venues that are named and not switched off", () => {
+  const running = (venues: unknown) => Object.keys(parsed({ venues }).venues)
+  assert.deepEqual(Object.keys(parsed({}).venues), ["binance", "alpaca"])
+  assert.deepEqual(running({ binance: {} }), ["binance"])
+  assert.deepEqual(running({ alpaca: {} }), ["alpaca"])
+  assert.deepEqual(running({ binance: { enabled: false }, alpaca: {} }), ["alpaca"])
+})
+
+Deno.test("a venue alone may keep its account in any asset", () => {
+  const config = parsed({ venues: { binance: { instruments: ["ETH/BTC"] } } })
+  assert.deepEqual(config.venues.binance?.instruments, ["ETH/BTC.BINANCE"])
 })
 
 const complaints: ReadonlyArray<[unknown, string]> = [
@@ -155,11 +193,13 @@ const complaints: ReadonlyArray<[unknown, string]> = [
   [
     withStrategy({ instrument: "DOGE/USDT.BINANCE" }),
     "strategies[1].instrument must be one of BTC/USDT.BINANCE, ETH/USDT.BINANCE, " +
-    'SOL/USDT.BINANCE, BNB/USDT.BINANCE, got "DOGE/USDT.BINANCE"',
+    "SOL/USDT.BINANCE, BNB/USDT.BINANCE, AAPL.ALPACA, MSFT.ALPACA, SPY.ALPACA, BTC/USD.ALPACA, " +
+    'got "DOGE/USDT.BINANCE"',
   ],
   [
     withStrategy({ instrument: "BTCUSDT" }),
-    'strategies[1].instrument must be an instrument such as "BTC/USDT.BINANCE", got "BTCUSDT"',
+    'strategies[1].instrument must be an instrument such as "BTC/USDT.BINANCE" or "AAPL.ALPACA", ' +
+    'got "BTCUSDT"',
   ],
   [
     withStrategy({ interval: "5 seconds" }),
@@ -171,7 +211,8 @@ const complaints: ReadonlyArray<[unknown, string]> = [
   ],
   [
     { strategies: [{ strategy: "mean_reversion" }] },
-    'strategies[0].instrument must be an instrument such as "BTC/USDT.BINANCE", got nothing',
+    'strategies[0].instrument must be an instrument such as "BTC/USDT.BINANCE" or "AAPL.ALPACA", ' +
+    "got nothing",
   ],
   [
     { strategies: Array(2).fill({ strategy: "mean_reversion", instrument: "BTC/USDT.BINANCE" }) },
@@ -209,7 +250,35 @@ const complaints: ReadonlyArray<[unknown, string]> = [
     { venues: { binance: { instruments: ["BTC/USDT", "BTC/USDT"] } }, strategies: [] },
     "venues.binance.instruments must be a list without repeats, got a list",
   ],
-  [{ venues: { kraken: {} } }, "venues.kraken is unknown; known are binance"],
+  [{ venues: { kraken: {} } }, "venues.kraken is unknown; known are binance, alpaca"],
+  [
+    { venues: { binance: { enabled: false }, alpaca: { enabled: false } } },
+    "venues must leave one venue to trade on: binance or alpaca",
+  ],
+  [
+    { venues: { binance: { instruments: ["ETH/BTC"] }, alpaca: {} } },
+    "venues.binance.instruments must be pairs in USD, USDT, USDC, FDUSD while another venue runs, " +
+    "because limits and equity are dollars, got BTC",
+  ],
+  [
+    { venues: { alpaca: { instruments: ["AAPL", "ETH/BTC"] } } },
+    "venues.alpaca.instruments must be shares and pairs in USD, which the account is kept in, " +
+    "got ETH/BTC",
+  ],
+  [
+    { venues: { alpaca: { staleAfterMsOf: { APPL: 900 } } } },
+    "venues.alpaca.staleAfterMsOf.APPL is unknown; known are AAPL, MSFT, SPY, BTC/USD",
+  ],
+  [
+    { mode: "paper", venues: { alpaca: { tradingUrl: "https://api.alpaca.markets" } } },
+    "venues.alpaca.tradingUrl is where money is traded, which only mode live may; " +
+    "use https://paper-api.alpaca.markets",
+  ],
+  [
+    { mode: "paper", venues: { binance: { wsApiUrl: "wss://ws-api.binance.com/ws-api/v3" } } },
+    "venues.binance.wsApiUrl is where money is traded, which only mode live may; " +
+    "use wss://ws-api.testnet.binance.vision",
+  ],
   [
     { venues: { binance: { streamUrl: "https://example.org" } } },
     "venues.binance.streamUrl must be a URL that begins with wss:// or ws://, without user, query or " +
@@ -343,25 +412,52 @@ Deno.test("checkMode() lets simulation and paper trading pass, and refuses live 
   )
 })
 
-Deno.test("binanceKeys() takes both keys from the environment and keeps them to itself", async () => {
-  const env: Record<string, string> = { BINANCE_API_KEY: " key-1 ", BINANCE_API_SECRET: "secret-1" }
-  const keys = await Effect.runPromise(binanceKeys((name) => env[name]))
-  assert.equal(Redacted.value(keys.key), "key-1")
-  assert.equal(Redacted.value(keys.secret), "secret-1")
-  assert.doesNotMatch(Deno.inspect(keys) + JSON.stringify(keys), /key-1|secret-1/)
+const keysOf = (config: unknown, env: Record<string, string>) =>
+  venueKeys(parsed(config), (name) => env[name])
+const found = (config: unknown, env: Record<string, string>): VenueKeys =>
+  Result.getOrThrow(keysOf(config, env))
+const keyComplaint = (config: unknown, env: Record<string, string>): string => {
+  const keys = keysOf(config, env)
+  assert.ok(Result.isFailure(keys), "it was accepted")
+  return keys.failure.message
+}
+const binanceEnv = { BINANCE_API_KEY: " key-1 ", BINANCE_API_SECRET: "secret-1" }
+const alpacaEnv = { APCA_API_KEY_ID: "key-2", APCA_API_SECRET_KEY: "secret-2" }
+
+Deno.test("venueKeys() takes them from the environment and keeps them to itself", () => {
+  const keys = found({}, { ...binanceEnv, ...alpacaEnv })
+  assert.equal(Redacted.value(keys.binance!.key), "key-1")
+  assert.equal(Redacted.value(keys.alpaca!.secret), "secret-2")
+  assert.doesNotMatch(Deno.inspect(keys, { depth: 9 }) + JSON.stringify(keys), /(?:key|secret)-\d/)
 })
 
-Deno.test("binanceKeys() names the keys that are missing", async () => {
-  const line = async (env: Record<string, string>) =>
-    (await Effect.runPromise(Effect.flip(binanceKeys((name) => env[name])))).message
+Deno.test("venueKeys() leaves out a venue that has none, and one that is not configured", () => {
+  assert.deepEqual(Object.keys(found({}, binanceEnv)), ["binance"])
+  assert.deepEqual(Object.keys(found({}, alpacaEnv)), ["alpaca"])
+  const onlyAlpaca = { venues: { alpaca: {} } }
+  assert.deepEqual(Object.keys(found(onlyAlpaca, { ...binanceEnv, ...alpacaEnv })), ["alpaca"])
+})
+
+Deno.test("venueKeys() names the keys that are missing", () => {
   assert.equal(
-    await line({ BINANCE_API_KEY: "key-1" }),
+    keyComplaint({}, { BINANCE_API_KEY: "key-1" }),
     "mode paper needs BINANCE_API_SECRET in the environment; set the keys of the Binance testnet, " +
       'or use "mode": "sim"',
   )
+  assert.equal(
+    keyComplaint({}, { ...binanceEnv, APCA_API_SECRET_KEY: "secret-2" }),
+    "mode paper needs APCA_API_KEY_ID in the environment; set the keys of Alpaca paper, " +
+      'or use "mode": "sim"',
+  )
+  assert.equal(
+    keyComplaint({}, { BINANCE_API_SECRET: "" }),
+    "mode paper needs BINANCE_API_KEY and BINANCE_API_SECRET, or APCA_API_KEY_ID and " +
+      "APCA_API_SECRET_KEY in the environment; set the keys of the Binance testnet or of Alpaca " +
+      'paper, or use "mode": "sim"',
+  )
   assert.match(
-    await line({ BINANCE_API_SECRET: "" }),
-    /needs BINANCE_API_KEY and BINANCE_API_SECRET in/,
+    keyComplaint({ venues: { binance: {}, alpaca: { enabled: true } } }, binanceEnv),
+    /^mode paper needs APCA_API_KEY_ID and APCA_API_SECRET_KEY in the environment/,
   )
 })
 

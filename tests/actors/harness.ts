@@ -387,6 +387,12 @@ export class Keel {
         mailboxMax: mailbox.feed,
         ...limits.feed,
       }],
+      admission: {
+        latecomers: [],
+        system,
+        backoff: reconnect,
+        mailboxMax: mailbox.account,
+      },
       roster: {
         system,
         runner: (each) => this.#runner(each, market),

@@ -6,9 +6,9 @@
  * runtime decides depends on the recording and the seed alone, at any speed, over real sockets.
  */
 import { type Clock, Duration, Effect } from "effect"
-import type { EventStore } from "./storage/event_store.ts"
-import type { MarketClock } from "./venues/simulator/market_clock.ts"
-import type { Traffic } from "./venues/socket.ts"
+import type { EventStore } from "../storage/event_store.ts"
+import type { MarketClock } from "../venues/simulator/market_clock.ts"
+import type { Traffic } from "../venues/socket.ts"
 
 /** Counts what is on its way to the disk. */
 export function countingStore(store: EventStore): { store: EventStore; pending: () => number } {

@@ -1,0 +1,66 @@
+/**
+ * One venue as the rest is put together with it, whoever answers on the other side.
+ *
+ * To open it means to ask it: what it trades, and in a real one whether it takes our keys. What
+ * comes back has no connection yet; those belong to the actors.
+ */
+import { Effect } from "effect"
+import type { VenueConfig } from "../config.ts"
+import type { Instrument, InstrumentId } from "../domain/instrument.ts"
+import type { Broker } from "../venues/broker.ts"
+import type { MarketData, VenueError } from "../venues/market_data.ts"
+import { StartFailed } from "./start_failed.ts"
+
+export interface OpenVenue {
+  readonly venue: string
+  readonly config: VenueConfig
+  readonly market: MarketData
+  readonly broker: Broker
+  readonly instruments: ReadonlyArray<Instrument>
+}
+
+/** A venue that is to be opened. */
+export interface VenueDoor {
+  readonly venue: string
+  /** What a person calls it: `Binance testnet`. */
+  readonly label: string
+  readonly config: VenueConfig
+  /** `StartFailed` where trying again cannot help. */
+  readonly open: Effect.Effect<OpenVenue, StartFailed | VenueError>
+}
+
+/** What is missing of `config.instruments` fails; `where` names the host. */
+export function allOf(
+  config: VenueConfig,
+  instruments: ReadonlyArray<Instrument>,
+  where: string,
+): Effect.Effect<ReadonlyArray<Instrument>, StartFailed> {
+  const unknown = config.instruments.find((id) => !instruments.some((each) => each.id === id))
+  return unknown === undefined
+    ? Effect.succeed(instruments)
+    : Effect.fail(new StartFailed({ message: `${where} does not trade ${unknown}` }))
+}
+
+/** Asks who we are; `names` of the keys are said when they are refused. */
+export function introduce(
+  broker: Broker,
+  names: string,
+): Effect.Effect<void, StartFailed | VenueError> {
+  return broker.connect.pipe(
+    Effect.asVoid,
+    Effect.mapError((error) =>
+      error.reason._tag === "Forbidden"
+        ? new StartFailed({ message: `${error.message}: check ${names}` })
+        : error
+    ),
+  )
+}
+
+/** `Binance testnet` on its own host, `Binance at 127.0.0.1:8081` on any other. */
+export function labelOf(name: string, system: string, usual: string, url: string): string {
+  return url === usual ? `${name} ${system}` : `${name} at ${new URL(url).host}`
+}
+
+export function staleAfterMs(config: VenueConfig, instrument: InstrumentId): number {
+  return config.staleAfterMsOf.get(instrument) ?? config.staleAfterMs
+}
