@@ -6,8 +6,9 @@ import type { Approved } from "../domain/risk.ts"
 import type { Equity, Mark } from "../domain/equity.ts"
 import type { Decimal } from "../domain/decimal.ts"
 import type { Fresh } from "../domain/freshness.ts"
+import type { Withheld } from "../domain/gate.ts"
 import type { InstrumentId } from "../domain/instrument.ts"
-import type { Bar } from "../domain/market.ts"
+import type { Bar, Quote } from "../domain/market.ts"
 import type { OrderPurpose } from "../domain/order.ts"
 import type { FeedView, StrategyView } from "../domain/overview.ts"
 import type { Command, CommandReceipt } from "../domain/command.ts"
@@ -19,7 +20,9 @@ import { type ActorName, actorName, type ReplyTo } from "./runtime/mod.ts"
 export type ReconcilerMessage =
   | { readonly _tag: "PrivateEvent"; readonly event: PrivateEvent }
   | { readonly _tag: "Undecoded"; readonly frame: string; readonly reason: string }
-  | { readonly _tag: "Reconcile" }
+  /** Answered when one has succeeded that began after this; with false when none can be made now. */
+  | { readonly _tag: "Reconcile"; readonly reply?: ReplyTo<boolean> }
+  | { readonly _tag: "Sweep" }
   | Recorded
 
 export type ExecutorMessage =
@@ -44,8 +47,23 @@ export type ExecutorMessage =
   | { readonly _tag: "CheckAges" }
   | Recorded
 
+export type FeedRequest =
+  /** The price by REST, for who must get out; fails when it cannot be had. */
+  | {
+    readonly _tag: "Confirm"
+    readonly instrument: InstrumentId
+    readonly reply: ReplyTo<Quote>
+  }
+  | Recorded
+
 export type RiskMessage =
   | { readonly _tag: "Proof"; readonly fresh: Fresh }
+  /** Why there are no proofs for it from here on; undefined when there are again. */
+  | {
+    readonly _tag: "Withheld"
+    readonly instrument: InstrumentId
+    readonly withheld: Withheld | undefined
+  }
   | { readonly _tag: "Marked"; readonly mark: Mark }
   | { readonly _tag: "Valued"; readonly equity: Equity }
   | {
@@ -53,6 +71,8 @@ export type RiskMessage =
     readonly runner: string
     readonly signal: Signal
     readonly notional: Decimal
+    /** From the risk manager to itself: the price has been asked for, as well as it could be. */
+    readonly confirmed?: boolean
   }
   /** An operator's order to get out; answered with what was decided. */
   | {
@@ -60,6 +80,7 @@ export type RiskMessage =
     readonly instrument: InstrumentId
     readonly reason: string
     readonly reply: ReplyTo<{ readonly approved: boolean; readonly text: string }>
+    readonly confirmed?: boolean
   }
   /** What had been approved became wrong before it was sent. */
   | { readonly _tag: "Refused"; readonly instrument: InstrumentId; readonly purpose: OrderPurpose }
@@ -110,10 +131,13 @@ export interface PrivateLink {
   readonly lastEventAt: number | undefined
   readonly cause: string | undefined
   readonly clockOffsetMs: number | undefined
+  /** When all was compared last, whether or not that was news. */
+  readonly reconciledAt?: number
 }
 
 export const reconcilerOf = (venue: string): ActorName<ReconcilerMessage> =>
   actorName(`reconciler:${venue}`)
+export const feedOf = (venue: string): ActorName<FeedRequest> => actorName(`feed:${venue}`)
 export const executorOf = (venue: string): ActorName<ExecutorMessage> =>
   actorName(`executor:${venue}`)
 export const riskManagerOf = (venue: string): ActorName<RiskMessage> =>

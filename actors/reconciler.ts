@@ -96,6 +96,8 @@ export function reconciler(options: ReconcilerOptions) {
         case "Reconcile":
           begin(state, options, actor)
           return state
+        case "Sweep":
+          return state
       }
     },
   })

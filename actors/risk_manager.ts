@@ -11,6 +11,7 @@ import { add, type Decimal, multiply, zero } from "../domain/decimal.ts"
 import type { Equity } from "../domain/equity.ts"
 import type { EventOf, JournalRecord } from "../domain/event.ts"
 import type { Fresh } from "../domain/freshness.ts"
+import type { Withheld } from "../domain/gate.ts"
 import type { Instrument, InstrumentId } from "../domain/instrument.ts"
 import type { OrderPurpose } from "../domain/order.ts"
 import {
@@ -43,6 +44,7 @@ interface State {
   readonly pending: Map<InstrumentId, { readonly notional: Decimal; readonly at: number }>
   readonly exits: Map<InstrumentId, { readonly quantity: Decimal; readonly at: number }>
   readonly approvedAt: Array<number>
+  readonly withheld: Map<InstrumentId, Withheld>
   equity: Equity | undefined
 }
 
@@ -72,6 +74,7 @@ export function riskManager(options: RiskManagerOptions) {
           .filter(({ venue }) => venue === options.venue)
           .map(({ submittedAt }) => submittedAt)
           .filter((at) => at > actor.now() - MINUTE_MS),
+        withheld: new Map<InstrumentId, Withheld>(),
         equity: undefined,
       }
     }),
@@ -80,6 +83,10 @@ export function riskManager(options: RiskManagerOptions) {
         case "Proof":
           state.proofs.set(message.fresh.instrument, message.fresh)
           state.marks.set(message.fresh.instrument, message.fresh.bid)
+          return state
+        case "Withheld":
+          if (message.withheld === undefined) state.withheld.delete(message.instrument)
+          else state.withheld.set(message.instrument, message.withheld)
           return state
         case "Marked":
           state.marks.set(message.mark.instrument, message.mark.bid)
@@ -109,6 +116,8 @@ function conflationKey(message: RiskMessage): unknown {
       return `proof ${message.fresh.instrument}`
     case "Marked":
       return `mark ${message.mark.instrument}`
+    case "Withheld":
+      return `withheld ${message.instrument}`
     case "Valued":
       return "valued"
     case "Recorded":
@@ -153,6 +162,7 @@ function contextOf(
     marks: state.marks,
     equity: state.equity?.total,
     equityAtDayStart: state.books.curves.get(options.venue)?.dayStart,
+    withheld: state.withheld.get(instrument.id),
     ordersLastMinute: state.approvedAt.length,
     pending: new Map([...state.pending].map(([id, { notional }]) => [id, notional])),
     reducing: new Map([...state.exits].map(([id, { quantity }]) => [id, quantity])),

@@ -5,6 +5,9 @@
  * are epoch milliseconds, ages are whole milliseconds. It holds no behaviour, so that a view is a
  * function of data and a script reads exactly what a person sees.
  */
+import type { SessionPhase } from "./calendar.ts"
+import type { Withheld } from "./gate.ts"
+import type { WaitRule } from "./link.ts"
 import type { OrderType } from "./order.ts"
 
 export type Mode = "sim" | "paper" | "live"
@@ -189,8 +192,35 @@ export interface FeedView {
   readonly framesPerSecond: number
   readonly undecoded: number
   readonly lastUndecoded?: string
+  /** What it is doing, finer than `status`. */
+  readonly phase?: FeedPhase
+  /** How the present outage is waited out. */
+  readonly rule?: WaitRule
+  /** When entries went off; absent while they are on. */
+  readonly outageSince?: number
+  /** While recovering: what entries still wait for, in words. */
+  readonly waitsFor?: ReadonlyArray<string>
+  /** What lasts and should not, in words. */
+  readonly troubles?: ReadonlyArray<string>
+  /** By how much events come later than the fastest ones did. */
+  readonly lagMs?: number
+  /** Our clock minus the venue's, as its events tell; absent before the first. */
+  readonly clockOffsetMs?: number
   readonly instruments: ReadonlyArray<FeedInstrumentView>
 }
+
+/**
+ * `recovering`: data flows again, and is being completed and compared. `waiting`: the venue has told
+ * us to. `blocked`: it refuses us, and only a person can help.
+ */
+export type FeedPhase =
+  | "connecting"
+  | "streaming"
+  | "recovering"
+  | "reconnecting"
+  | "polling"
+  | "waiting"
+  | "blocked"
 
 export interface FeedInstrumentView {
   readonly instrument: string
@@ -207,6 +237,14 @@ export interface FeedInstrumentView {
   readonly lastTradeId: string | null
   readonly duplicates: number
   readonly gaps: number
+  /** Missed trades that were read again. */
+  readonly recovered?: number
+  /** Where the instrument has sessions: the present one, and when it ends. */
+  readonly session?: SessionPhase
+  readonly sessionUntil?: number
+  readonly halt?: { readonly status: string; readonly reason: string }
+  /** Why its price may open nothing; absent while it may. */
+  readonly withheld?: Withheld
 }
 
 export interface ActorView {
