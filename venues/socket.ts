@@ -143,7 +143,8 @@ function liveSocket(
   })
   // A listener suppresses the automatic error, whose text alone would name the status.
   socket.on("unexpected-response", (_request, response) => {
-    blame(refusal(response.statusCode ?? 0, response.headers["retry-after"]))
+    const { "retry-after": retryAfter, date } = response.headers
+    blame(refusal(response.statusCode ?? 0, retryAfter, undefined, date))
     response.destroy()
     socket.terminate()
   })
@@ -182,15 +183,16 @@ function failureOf(error: Socket.SocketError, policy: LivenessPolicy): VenueFail
 
 /**
  * What an HTTP status in place of an answer means for whoever wants to try again. `detail` is what
- * the venue itself said, where it said something.
+ * the venue itself said, where it said something, `date` the header of that name.
  */
 export function refusal(
   status: number,
   retryAfter: string | undefined,
   detail?: string,
+  date?: string,
 ): VenueFailure {
   if (status === 429 || status === 418) {
-    return new Throttled({ status, retryAfterMs: retryAfterMs(retryAfter) })
+    return new Throttled({ status, retryAfterMs: retryAfterMs(retryAfter, date) })
   }
   if (status === 401 || status === 403 || status === 451) {
     const why = status === 451 ? "not served in this region" : "key or address not accepted"
@@ -199,10 +201,18 @@ export function refusal(
   return new Faulty({ detail: detail ?? `HTTP ${status}` })
 }
 
-/** Of a `Retry-After` in seconds; no venue bans for longer than three days. */
-export function retryAfterMs(header: string | undefined): number {
-  if (header === undefined || !/^\d+(?:\.\d+)?$/.test(header)) return RETRY_AFTER_DEFAULT_MS
-  return Math.min(Math.ceil(Number(header) * 1_000), RETRY_AFTER_MAX_MS)
+/**
+ * Of a `Retry-After` in seconds, or as a date, which is compared with the `Date` of the same answer:
+ * both are the venue's clock. No venue bans for longer than three days.
+ */
+export function retryAfterMs(header: string | undefined, date?: string): number {
+  if (header === undefined) return RETRY_AFTER_DEFAULT_MS
+  const ms = /^\d+(?:\.\d+)?$/.test(header)
+    ? Math.ceil(Number(header) * 1_000)
+    : Date.parse(header) - Date.parse(date ?? "")
+  return Number.isFinite(ms)
+    ? Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS)
+    : RETRY_AFTER_DEFAULT_MS
 }
 
 /** The words of an error from below, whatever it is: `connect ECONNREFUSED 127.0.0.1:9`. */
