@@ -20,7 +20,7 @@ import {
   subtract,
   zero,
 } from "../../domain/decimal.ts"
-import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
+import { type Instrument, type InstrumentId, venueOf } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
 import {
   type Balance,
@@ -49,16 +49,18 @@ import {
 export const VENUE = "binance"
 export const BTC = "BTC/USDT.BINANCE"
 export const ETH = "ETH/USDT.BINANCE"
+/** At a venue of its own, beside that one. */
+export const AAPL = "AAPL.ALPACA"
 
 export function instrument(id: InstrumentId): Instrument {
-  const [base, quote] = id.slice(0, id.lastIndexOf(".")).split("/") as [string, string]
+  const [base = "", quote] = id.slice(0, id.lastIndexOf(".")).split("/")
   return {
     id,
-    venue: VENUE,
-    assetClass: "crypto",
-    symbol: base + quote,
+    venue: venueOf(id),
+    assetClass: quote === undefined ? "us_equity" : "crypto",
+    symbol: base + (quote ?? ""),
     base,
-    quote,
+    quote: quote ?? "USD",
     tickSize: decimal("0.01"),
     lotSize: decimal("0.0001"),
     quantityMin: decimal("0.0001"),
@@ -137,6 +139,7 @@ export class FakeVenue {
 
   readonly orderReads: Array<{ readonly clientOrderId: string; readonly at: number }> = []
   readonly executionReads: Array<{ readonly since: number; readonly at: number }> = []
+  readonly name: string
   readonly submits: Array<NewOrder & { readonly at: number }> = []
   readonly cancels: Array<string> = []
   readonly connectsAt: Array<number> = []
@@ -159,7 +162,11 @@ export class FakeVenue {
   #driving = 0
 
   constructor(readonly time: VirtualTime, readonly instruments: ReadonlyArray<Instrument>) {
-    this.deposit("USDT", "100000")
+    const [{ quote, venue } = { quote: "USDT", venue: VENUE }] = instruments
+    this.name = venue
+    this.market = { ...this.market, venue }
+    this.broker = { ...this.broker, venue, quoteAsset: quote }
+    this.deposit(quote, "100000")
     for (const { id } of instruments) this.#prices.set(id, decimal("100"))
   }
 
@@ -294,20 +301,22 @@ export class FakeVenue {
         this.connectsAt.push(this.time.now)
         const fault = this.faults.connects.shift() ?? this.marketDown
         if (fault === "mute") return Effect.never
-        if (fault !== undefined) return fail("market stream", fault, ANSWER_MS)
+        if (fault !== undefined) return this.#fail("market stream", fault, ANSWER_MS)
         return this.#connect(this.#market, sink, () => {})
       }),
     quotes: (ids) =>
       Effect.suspend(() => {
         this.polls.push(this.time.now)
         const fault = this.quotesDown
-        if (fault !== undefined) return fail("GET quotes", fault, ANSWER_MS)
+        if (fault !== undefined) return this.#fail("GET quotes", fault, ANSWER_MS)
         return Effect.delay(Effect.sync(() => ids.map((id) => this.quote(id))), ANSWER_MS)
       }),
     bars: (id, intervalMs, until, limit) =>
       Effect.suspend(() => {
         this.historyReads.push({ until, limit })
-        if (this.historyDown !== undefined) return fail("GET bars", this.historyDown, ANSWER_MS)
+        if (this.historyDown !== undefined) {
+          return this.#fail("GET bars", this.historyDown, ANSWER_MS)
+        }
         return Effect.delay(
           Effect.sync(() => barsOf(this.tape, id, intervalMs, until).slice(-limit)),
           ANSWER_MS,
@@ -384,7 +393,7 @@ export class FakeVenue {
     stream: (sink) =>
       Effect.suspend(() =>
         this.privateDown !== undefined
-          ? fail("private stream", this.privateDown, ANSWER_MS)
+          ? this.#fail("private stream", this.privateDown, ANSWER_MS)
           : this.#connect(this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
       ),
   }
@@ -417,15 +426,20 @@ export class FakeVenue {
     all.delete(connection)
     Deferred.doneUnsafe(
       connection.dead,
-      Effect.fail(new VenueError({ venue: VENUE, doing, reason })),
+      Effect.fail(new VenueError({ venue: this.name, doing, reason })),
     )
+  }
+
+  #fail(doing: string, reason: VenueFailure, afterMs: number) {
+    const error = new VenueError({ venue: this.name, doing, reason })
+    return Effect.delay(Effect.fail(error), afterMs)
   }
 
   #read<A>(doing: string, value: () => A): Effect.Effect<A, VenueError> {
     const reason = this.readsDown
     return reason === undefined
       ? Effect.delay(Effect.sync(value), this.answerMs)
-      : fail(doing, reason, this.answerMs)
+      : this.#fail(doing, reason, this.answerMs)
   }
 
   #submit(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
@@ -611,10 +625,6 @@ const finals: ReadonlySet<OrderReport["status"]> = new Set([
 
 function isFinal({ status }: VenueOrder): boolean {
   return finals.has(status)
-}
-
-function fail(doing: string, reason: VenueFailure, afterMs: number) {
-  return Effect.delay(Effect.fail(new VenueError({ venue: VENUE, doing, reason })), afterMs)
 }
 
 function reportOf(order: VenueOrder, time: number): OrderReport {

@@ -26,7 +26,7 @@ import { applyRecord, type Books, emptyBooks } from "../../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../../domain/command.ts"
 import { decimal } from "../../domain/decimal.ts"
 import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
-import type { InstrumentId } from "../../domain/instrument.ts"
+import { type InstrumentId, venueOf } from "../../domain/instrument.ts"
 import type { Signal } from "../../domain/signal.ts"
 import { type Assignment, assignmentId, type StrategyEvent } from "../../domain/strategy.ts"
 import { limits } from "../../limits.ts"
@@ -47,6 +47,8 @@ export type Script = (event: StrategyEvent, seen: ReadonlyArray<StrategyEvent>) 
 export interface WorldOptions {
   readonly seed?: number
   readonly instruments?: ReadonlyArray<InstrumentId>
+  /** Of a second venue. */
+  readonly beside?: ReadonlyArray<InstrumentId>
 }
 
 export interface KeelOptions {
@@ -80,6 +82,9 @@ export function assignment(
 export class World {
   readonly time: VirtualTime
   readonly venue: FakeVenue
+  /** The second one, where a test has asked for it. */
+  readonly beside: FakeVenue
+  readonly venues: ReadonlyArray<FakeVenue>
   readonly disk: MemoryDisk = emptyDisk()
   readonly random: () => number
   readonly #records: Array<JournalRecord> = []
@@ -89,6 +94,8 @@ export class World {
     const { seed, instruments = [BTC, ETH] } = options
     this.time = new VirtualTime({ startMs: START_MS, ...(seed !== undefined && { seed }) })
     this.venue = new FakeVenue(this.time, instruments.map(instrument))
+    this.beside = new FakeVenue(this.time, (options.beside ?? []).map(instrument))
+    this.venues = options.beside === undefined ? [this.venue] : [this.venue, this.beside]
     this.random = mulberry32(seed ?? 1)
   }
 
@@ -134,15 +141,15 @@ export class Keel {
   #alive = true
 
   constructor(readonly world: World, readonly options: KeelOptions) {
-    const { time, venue } = world
+    const { time } = world
     this.scripts = { ...options.scripts }
     this.model = new ReadModel({
       mode: "sim",
       version: "test",
       startedAt: time.now,
       now: () => time.now,
-      instruments: venue.instruments,
-      labels: new Map([[VENUE, "fake"]]),
+      instruments: world.venues.flatMap(({ instruments }) => instruments),
+      labels: new Map(world.venues.map(({ name }) => [name, "fake"])),
       limits: limits.overview,
     })
     const store = Effect.runSync(openMemoryDisk(world.disk))
@@ -175,7 +182,9 @@ export class Keel {
 
   /** Connected, reconciled, and every strategy made. */
   ready(): this {
-    return this.until(() => this.books.accounts.get(VENUE)?.ready === true).run(20)
+    return this.until(() =>
+      this.world.venues.every(({ name }) => this.books.accounts.get(name)?.ready === true)
+    ).run(20)
   }
 
   /** In good order. */
@@ -236,7 +245,7 @@ export class Keel {
   ) {
     // One with an instrument in its name is assigned by the test, or is not.
     if (intent === "enter" && !origin.includes(":")) this.assign(origin)
-    return this.send(riskManagerOf(VENUE), {
+    return this.send(riskManagerOf(venueOf(id)), {
       _tag: "Signalled",
       runner: origin,
       notional: decimal(notional),
@@ -322,9 +331,13 @@ export class Keel {
 
   #treeOptions(opened: EventStore): TreeOptions {
     const { world, options } = this
-    const { instruments } = world.venue
-    const broker = this.#broker(world.venue.broker)
-    const market = this.#market(world.venue.market)
+    const venues = world.venues.map(({ broker, instruments, market, name }) => ({
+      name,
+      instruments,
+      broker: this.#broker(broker),
+      market: this.#market(market),
+    }))
+    const instruments = venues.flatMap((each) => each.instruments)
     const { account, mailbox, monitor, operator, orders, reconnect, restart } = limits
     const system = () => this.model.system
     const alive: EventStore = {
@@ -347,8 +360,8 @@ export class Keel {
         readPage: limits.journal.pageSize,
       },
       alerter: { mailboxMax: mailbox.account, attemptsMax: reconnect.attemptsMax },
-      accounts: [{
-        venue: VENUE,
+      accounts: venues.map(({ broker, instruments, name }) => ({
+        venue: name,
         reconciler: {
           broker,
           instruments,
@@ -360,7 +373,7 @@ export class Keel {
         },
         executor: { broker, mailboxMax: mailbox.account, ...orders },
         riskManager: {
-          venue: VENUE,
+          venue: name,
           instruments,
           limits: {
             orderNotionalMax: decimal("5000"),
@@ -373,20 +386,20 @@ export class Keel {
           pendingForMs: orders.pendingForMs,
         },
         portfolioKeeper: {
-          venue: VENUE,
+          venue: name,
           mailboxMax: mailbox.account,
           valueEveryMs: account.valueEveryMs,
           markEveryMs: account.markEveryMs,
         },
-      }],
-      feeds: [{
+      })),
+      feeds: venues.map(({ instruments, market }) => ({
         market,
         instruments: instruments.map(({ id }) => id),
         staleAfterMs: STALE_AFTER_MS,
         backoff: reconnect,
         mailboxMax: mailbox.feed,
         ...limits.feed,
-      }],
+      })),
       admission: {
         latecomers: [],
         system,
@@ -395,13 +408,16 @@ export class Keel {
       },
       roster: {
         system,
-        runner: (each) => this.#runner(each, market),
+        runner: (each) => {
+          const venue = venues.find(({ name }) => name === venueOf(each.instrument))
+          return venue && this.#runner(each, venue.market)
+        },
         configured: options.assignments ?? [],
         mailboxMax: mailbox.account,
       },
       operator: {
         instruments,
-        brokers: [broker],
+        brokers: venues.map(({ broker }) => broker),
         system,
         checkStrategy: (strategy) =>
           strategy.startsWith("bad")
@@ -413,7 +429,7 @@ export class Keel {
       },
       monitor: {
         model: this.model,
-        markets: [market],
+        markets: venues.map(({ market }) => market),
         instruments,
         mailboxMax: mailbox.monitor,
         refreshEveryMs: monitor.refreshEveryMs,
@@ -425,7 +441,8 @@ export class Keel {
   }
 
   #runner(each: Assignment, market: MarketData) {
-    const wanted = this.world.venue.instruments.find(({ id }) => id === each.instrument)
+    const wanted = this.world.venues.flatMap(({ instruments }) => instruments)
+      .find(({ id }) => id === each.instrument)
     if (wanted === undefined || each.strategy === "absent") return undefined
     return strategyRunner({
       assignment: each,
