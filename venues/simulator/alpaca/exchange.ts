@@ -1,0 +1,1124 @@
+/**
+ * The simulated Alpaca's orders: from a request to its last fill.
+ *
+ * Pure of I/O: time is an argument, a call returns everything it changed and what is to be done
+ * later, and the caller makes that durable before telling anyone. Orders take what the market's
+ * book shows, at the shown price, level by level; resting orders fill when the market trades or
+ * quotes through them, in price-time order, never for more than it traded or showed. What is under
+ * way (a new order on its way to the market, a cancel, a replacement) is a status of the order, so
+ * a restart finds it and goes on.
+ */
+import type { SessionPhase } from "../../../domain/calendar.ts"
+import { Chance } from "../chance.ts"
+import { type Atoms, floorTo, minAtoms, ONE } from "../decimals.ts"
+import { Account, type Funds } from "./account.ts"
+import type { AccountRecord, FillRecord, OrderRecord, PositionRecord } from "./ledger.ts"
+import type { AlpacaLedgerContents, OrderStatus } from "./ledger.ts"
+import type { AlpacaListing, AlpacaMarket, MarketMove } from "./market.ts"
+import {
+  accepts,
+  closingProblem,
+  fractionStep,
+  type Holds,
+  holdsFor,
+  legProblem,
+  remainingCash,
+  spendingProblem,
+  trailingStop,
+  wanted,
+  washTrade,
+} from "./order_checks.ts"
+import { gridProblem, type OrderRequest, type ReplaceRequest } from "./order_request.ts"
+import { isRefusal, malformed, missing, type Refusal, unprocessable } from "./refusal.ts"
+import { addDays, newYork, nextTime, timeOf } from "./trading_calendar.ts"
+import { makeUlid, makeUuid } from "./trading_ids.ts"
+
+/** The way of an order to the market, of a cancel, of a replacement; on the venue's clock. */
+const DELAYS_MS = { route: 10, cancel: 15, replace: 15, retry: 500 } as const
+/** Good till canceled means this many days. */
+const GTC_DAYS = 89
+const CORE_CLOSE_MINUTE = 960
+
+export type EventName =
+  | "accepted"
+  | "pending_new"
+  | "new"
+  | "partial_fill"
+  | "fill"
+  | "pending_cancel"
+  | "canceled"
+  | "expired"
+  | "pending_replace"
+  | "replaced"
+  | "order_replace_rejected"
+  | "rejected"
+
+export interface OrderEvent {
+  readonly event: EventName
+  readonly eventId: string
+  /** Empty for what only happened on the way. */
+  readonly executionId: string
+  readonly time: number
+  /** The order right after it. */
+  readonly order: OrderRecord
+  /** Of a fill: this execution's, and the position after it. */
+  readonly execution?: {
+    readonly price: Atoms
+    readonly quantity: Atoms
+    readonly position: Atoms
+  }
+}
+
+/** Something to do after a while. */
+export interface Task {
+  readonly kind: keyof typeof DELAYS_MS
+  readonly afterMs: number
+  readonly orderId: string
+}
+
+/** What one call changed: to be committed, then told. */
+export interface Change {
+  readonly events: ReadonlyArray<OrderEvent>
+  readonly orders: ReadonlyArray<OrderRecord>
+  readonly fills: ReadonlyArray<FillRecord>
+  readonly positions: ReadonlyArray<PositionRecord>
+  readonly account: AccountRecord
+  readonly tasks: ReadonlyArray<Task>
+  /** The account's fills as prints on the tape. */
+  readonly prints: ReadonlyArray<Parameters<AlpacaMarket["print"]>>
+}
+
+export type Outcome = { readonly order: OrderRecord; readonly change: Change } | Refusal
+
+export interface ExchangeOptions {
+  readonly seed: number
+  readonly partialFillProbability: number
+}
+
+type Market = Pick<
+  AlpacaMarket,
+  "listings" | "book" | "lastPrice" | "isHalted" | "session"
+>
+
+const TERMINAL = new Set<OrderStatus>(["filled", "canceled", "expired", "replaced", "rejected"])
+const AT_MARKET = new Set<OrderStatus>(["new", "partially_filled"])
+
+export class AlpacaExchange {
+  readonly account: Account
+  readonly #market: Market
+  readonly #options: ExchangeOptions
+  readonly #orders = new Map<string, OrderRecord>()
+  readonly #byClientId = new Map<string, string>()
+  readonly #open = new Set<string>()
+  readonly #fills: Array<FillRecord> = []
+  readonly #phases = new Map<string, SessionPhase>()
+  #pending = emptyPending()
+  /** Steering: cancels never finish; the next order is refused on its way. */
+  isCancelStuck = false
+  rejectsNext = false
+
+  constructor(
+    market: Market,
+    contents: AlpacaLedgerContents,
+    account: AccountRecord,
+    options: ExchangeOptions,
+  ) {
+    this.#market = market
+    this.#options = options
+    this.account = new Account(market, account, contents.positions)
+    for (const order of contents.orders) {
+      this.#orders.set(order.id, order)
+      this.#byClientId.set(order.clientOrderId, order.id)
+      if (!isTerminal(order)) this.#open.add(order.id)
+    }
+    this.#fills.push(...contents.fills)
+    for (const listing of market.listings.values()) {
+      this.#phases.set(listing.assetClass, market.session(listing.symbol).phase)
+    }
+  }
+
+  // Reading
+
+  /** In the order of their arrival. */
+  get orders(): ReadonlyArray<OrderRecord> {
+    return [...this.#orders.values()].sort((a, b) => a.sequence - b.sequence)
+  }
+
+  get open(): ReadonlyArray<OrderRecord> {
+    return [...this.#open].map((id) => this.#order(id)).sort((a, b) => a.sequence - b.sequence)
+  }
+
+  get fills(): ReadonlyArray<FillRecord> {
+    return this.#fills
+  }
+
+  get funds(): Funds {
+    return this.account.funds(this.open)
+  }
+
+  order(id: string): OrderRecord | undefined {
+    return this.#orders.get(id)
+  }
+
+  orderByClientId(clientOrderId: string): OrderRecord | undefined {
+    return this.#orders.get(this.#byClientId.get(clientOrderId) ?? "")
+  }
+
+  // The account's requests
+
+  place(request: OrderRequest, now: number): Outcome {
+    if (this.account.record.configuration.suspendTrade) {
+      return { status: 403, code: 40310000, message: "new orders are rejected by user request" }
+    }
+    if (request.clientOrderId !== "" && this.#byClientId.has(request.clientOrderId)) {
+      return malformed("client_order_id must be unique")
+    }
+    const listing = this.#listing(request.symbol)
+    const books = { account: this.account, market: this.#market, open: this.open }
+    const holds = holdsFor(request, listing, books)
+    if (isRefusal(holds)) return holds
+    const problem = legProblem(request, books) ?? washTrade(request, books.open)
+    if (problem !== undefined) return problem
+
+    const order = this.#admit(request, holds, now)
+    for (const leg of legsOf(request)) {
+      const made = this.#make({ ...request, ...leg, clientOrderId: "" }, noHolds(holds, leg), now)
+      this.#put({ ...made, status: "held", statusBefore: "held", parentId: order.id })
+      this.#amend(order.id, { legIds: [...this.#order(order.id).legIds, made.id] })
+    }
+    const isRouted = this.#isInSession(order)
+    this.#amend(order.id, status(isRouted ? "pending_new" : "accepted"))
+    this.#tell(isRouted ? "pending_new" : "accepted", order.id, now)
+    if (isRouted) this.#later("route", order.id)
+    return { order: this.#order(order.id), change: this.finish() }
+  }
+
+  /** Asks the market to cancel; whether and when it does shows later. */
+  cancel(id: string, now: number): Outcome {
+    const order = this.#orders.get(id)
+    if (order === undefined) return missing(`order not found for ${id}`)
+    const problem = cancelProblem(order)
+    if (problem !== undefined) return problem
+    this.#amend(id, {
+      status: "pending_cancel",
+      statusBefore: order.status,
+      cancelRequestedAt: now,
+      updatedAt: now,
+    })
+    this.#tell("pending_cancel", id, now)
+    this.#later("cancel", id)
+    return { order: this.#order(id), change: this.finish() }
+  }
+
+  /** Cancels at once: what the venue itself does before it closes a position. */
+  cancelNow(id: string, now: number): Change {
+    const order = this.#orders.get(id)
+    if (order !== undefined && !isTerminal(order)) this.#end(id, "canceled", now)
+    return this.finish()
+  }
+
+  replace(id: string, request: ReplaceRequest, now: number): Outcome {
+    const order = this.#orders.get(id)
+    if (order === undefined) return missing(`order not found for ${id}`)
+    const next = this.#replacement(order, request)
+    if (isRefusal(next)) return next
+    const made = this.#make({ ...next, clientOrderId: request.clientOrderId }, {
+      intent: order.positionIntent,
+      quantity: next.quantity,
+      cash: next.heldCash,
+      held: next.heldQuantity,
+    }, now)
+    this.#put({
+      ...made,
+      ...status("pending_new"),
+      replaces: id,
+      parentId: order.parentId,
+      legIds: order.legIds,
+      highWaterMark: order.highWaterMark,
+      filled: order.filled,
+      filledValue: order.filledValue,
+    })
+    this.#amend(id, {
+      status: "pending_replace",
+      statusBefore: order.status,
+      replacedBy: made.id,
+      updatedAt: now,
+    })
+    this.#tell("pending_replace", id, now)
+    this.#tell("pending_new", made.id, now)
+    this.#later("replace", made.id)
+    return { order: this.#order(made.id), change: this.finish() }
+  }
+
+  configure(change: Partial<AccountRecord["configuration"]>): Change {
+    this.account.update({ configuration: { ...this.account.record.configuration, ...change } })
+    return this.finish()
+  }
+
+  // What was to be done later
+
+  perform({ kind, orderId }: Task, now: number): Change {
+    const order = this.#orders.get(orderId)
+    if (order !== undefined && !isTerminal(order)) {
+      switch (kind) {
+        case "route":
+          if (order.status === "pending_new") this.#route(orderId, now)
+          break
+        case "cancel":
+          if (order.status === "pending_cancel" && !this.isCancelStuck) {
+            this.#end(orderId, "canceled", now)
+          }
+          break
+        case "replace":
+          if (order.status === "pending_new") this.#swap(order, now)
+          break
+        case "retry":
+          this.#work(orderId, now)
+      }
+    }
+    return this.finish()
+  }
+
+  /** Goes on after a restart: what was under way, and what has expired meanwhile. */
+  resume(now: number): Change {
+    for (const order of this.open) {
+      if (order.expiresAt !== null && order.expiresAt <= now) this.#end(order.id, "expired", now)
+    }
+    for (const order of this.open) {
+      if (order.status === "pending_cancel") this.#later("cancel", order.id)
+      else if (order.status === "accepted" && this.#isInSession(order)) this.#route(order.id, now)
+      else if (order.status === "pending_new") {
+        this.#later(order.replaces === "" ? "route" : "replace", order.id)
+      } else if (isAtMarket(order) && !order.isResting) this.#later("retry", order.id)
+    }
+    return this.finish()
+  }
+
+  /** Cancels that were stuck finish after all. */
+  unstick(): Change {
+    for (const order of this.open) {
+      if (order.status === "pending_cancel") this.#later("cancel", order.id)
+    }
+    return this.finish()
+  }
+
+  // The market
+
+  /** `isOwn`: it is only the account's own fill that shows on the tape. */
+  move(move: MarketMove, now: number, isOwn = false): Change | undefined {
+    if (move.kind === "phase") this.#changePhase(move.assetClass, now)
+    else if (!this.#hasOpen(move.symbol)) return undefined
+    else if (move.kind === "trade") this.#onTrade(move, now, isOwn)
+    else if (!this.#market.isHalted(move.symbol)) this.#onBook(move.symbol, now)
+    return this.#isClean ? undefined : this.finish()
+  }
+
+  /** Fills what is left of an order at its own price, or the last one. */
+  fillResting(id: string, now: number): Change {
+    const order = this.#order(id)
+    const listing = this.#listing(order.symbol)
+    const price = order.limitPrice > 0n ? order.limitPrice : this.account.price(order.symbol)
+    if (isAtMarket(order) && price > 0n) {
+      this.#fill(id, price, wanted(order, { price, size: 1n << 100n }, listing), true, now)
+    }
+    return this.finish()
+  }
+
+  /** A fill had another price. The order keeps saying what it said. */
+  correct(executionId: string, price: Atoms, now: number): Change | undefined {
+    const old = this.#lastOf(executionId)
+    if (old === undefined) return undefined
+    const settled = this.account.settle(old.symbol, old.side, price, old.quantity)
+    const before = this.account.settle(old.symbol, old.side, old.price, old.quantity)
+    const cash = settled.cash - before.cash
+    this.account.reprice(old.symbol, cash)
+    this.#touch(old.symbol)
+    this.#note({ ...old, kind: "correct", previousId: old.executionId, price, cash, time: now })
+    return this.finish()
+  }
+
+  /** A fill never was. The order keeps saying what it said. */
+  bust(executionId: string, now: number): Change | undefined {
+    const old = this.#lastOf(executionId)
+    if (old === undefined) return undefined
+    const settled = this.account.settle(old.symbol, old.side, old.price, old.quantity)
+    this.account.revert({ ...old, cash: settled.cash })
+    this.#touch(old.symbol)
+    const previousId = old.executionId
+    this.#note({ ...old, kind: "bust", previousId, cash: -settled.cash, time: now })
+    return this.finish()
+  }
+
+  /** Everything since the last time. */
+  finish(): Change {
+    const { events, orders, fills, symbols, tasks, prints } = this.#pending
+    this.#pending = emptyPending()
+    return {
+      events,
+      orders: [...orders].map((id) => this.#order(id)),
+      fills,
+      positions: [...symbols].map((symbol) => this.account.position(symbol)),
+      account: this.account.record,
+      tasks,
+      prints,
+    }
+  }
+
+  // Private: orders on their way
+
+  #admit(request: OrderRequest, holds: Holds, now: number): OrderRecord {
+    const order = this.#make(request, holds, now)
+    if (order.type !== "trailing_stop") return order
+    const highWaterMark = this.account.price(order.symbol)
+    const stopPrice = trailingStop(order, highWaterMark, this.#listing(order.symbol))
+    return this.#put({ ...order, highWaterMark, stopPrice })
+  }
+
+  #make(request: Shape, holds: Holds, now: number): OrderRecord {
+    const { record } = this.account
+    const id = this.#uuid()
+    const clientOrderId = request.clientOrderId === "" ? this.#uuid() : request.clientOrderId
+    this.account.update({ orderSequence: record.orderSequence + 1 })
+    return this.#put({
+      sequence: record.orderSequence + 1,
+      id,
+      clientOrderId,
+      symbol: request.symbol,
+      side: request.side,
+      type: request.type,
+      timeInForce: request.timeInForce,
+      orderClass: request.orderClass,
+      extendedHours: request.extendedHours,
+      positionIntent: holds.intent,
+      ...status("accepted"),
+      quantity: holds.quantity,
+      notional: request.notional,
+      limitPrice: request.limitPrice,
+      stopPrice: request.stopPrice,
+      trailPercent: request.trailPercent,
+      trailPrice: request.trailPrice,
+      highWaterMark: 0n,
+      filled: 0n,
+      filledValue: 0n,
+      heldCash: holds.cash,
+      heldQuantity: holds.held,
+      isTriggered: request.type === "market" || request.type === "limit",
+      isResting: false,
+      parentId: "",
+      legIds: [],
+      replaces: "",
+      replacedBy: "",
+      createdAt: now,
+      updatedAt: now,
+      submittedAt: now,
+      filledAt: null,
+      expiredAt: null,
+      cancelRequestedAt: null,
+      canceledAt: null,
+      failedAt: null,
+      replacedAt: null,
+      expiresAt: this.#expiry(request, now),
+    })
+  }
+
+  #route(id: string, now: number) {
+    if (this.rejectsNext) {
+      this.rejectsNext = false
+      return this.#end(id, "rejected", now)
+    }
+    this.#amend(id, { ...status("new"), updatedAt: now })
+    this.#tell("new", id, now)
+    this.#work(id, now)
+  }
+
+  /** What an order becomes, or why it cannot. */
+  #replacement(
+    order: OrderRecord,
+    request: ReplaceRequest,
+  ): OrderRecord | Refusal {
+    if (order.status === "pending_new") {
+      return malformed("unable to replace order, order isn't sent to exchange yet")
+    }
+    if (
+      order.status === "pending_cancel" || order.status === "pending_replace" || isTerminal(order)
+    ) {
+      return unprocessable("unable to replace order, order is not open")
+    }
+    if (order.notional > 0n && request.quantity !== undefined) {
+      return unprocessable("unable to replace order, qty of a notional order cannot be changed")
+    }
+    if (request.clientOrderId !== "" && this.#byClientId.has(request.clientOrderId)) {
+      return malformed("client_order_id must be unique")
+    }
+    const listing = this.#listing(order.symbol)
+    const next: OrderRecord = {
+      ...order,
+      quantity: request.quantity ?? order.quantity,
+      limitPrice: request.limitPrice ?? order.limitPrice,
+      stopPrice: request.stopPrice ?? order.stopPrice,
+      timeInForce: request.timeInForce ?? order.timeInForce,
+      trailPrice: order.trailPrice > 0n ? request.trail ?? order.trailPrice : 0n,
+      trailPercent: order.trailPercent > 0n ? request.trail ?? order.trailPercent : 0n,
+    }
+    if (next.quantity <= order.filled && next.quantity > 0n) {
+      return unprocessable("unable to replace order, qty must be > filled_qty")
+    }
+    const problem = replaceProblem(order, next, listing) ?? gridProblem(next, listing)
+    if (problem !== undefined) return problem
+    if (order.status === "held") return next
+    const books = { account: this.account, open: this.open }
+    const left = next.quantity - order.filled
+    if (order.heldQuantity > 0n) {
+      const more = left - order.heldQuantity
+      const position = this.account.position(order.symbol).quantity
+      const short = more > 0n
+        ? closingProblem(order.symbol, listing, more, position, books)
+        : undefined
+      return short ?? { ...next, heldQuantity: more > 0n ? more : 0n }
+    }
+    const cash = next.limitPrice > 0n && order.side === "buy"
+      ? remainingCash({ ...next, heldCash: 1n }, 0n)
+      : order.quantity > order.filled
+      ? order.heldCash * left / (order.quantity - order.filled)
+      : order.heldCash
+    const more = cash - order.heldCash
+    const poor = more > 0n ? spendingProblem(more, listing, books) : undefined
+    // Until it is done, the larger of the two is held.
+    return poor ?? { ...next, heldCash: more > 0n ? more : 0n }
+  }
+
+  /** The replacement reaches the market: the old order makes way, unless it is done already. */
+  #swap(next: OrderRecord, now: number) {
+    const old = this.#order(next.replaces)
+    const isLate = isTerminal(old) || (next.quantity > 0n && old.filled >= next.quantity)
+    if (isLate || this.rejectsNext) {
+      this.rejectsNext = false
+      if (!isTerminal(old)) {
+        const back = old.filled > 0n && old.statusBefore === "new"
+          ? "partially_filled"
+          : old.statusBefore
+        this.#amend(old.id, { ...status(back), replacedBy: "", updatedAt: now })
+      }
+      this.#tell("order_replace_rejected", old.id, now)
+      this.#amend(next.id, { legIds: [], parentId: "" })
+      return this.#end(next.id, "rejected", now)
+    }
+    const filled = { filled: old.filled, filledValue: old.filledValue }
+    const wasAtMarket = isAtMarket(old)
+    const before = old.statusBefore
+    const holds = {
+      heldCash: old.heldCash + next.heldCash,
+      heldQuantity: old.heldQuantity > 0n ? next.quantity - old.filled : 0n,
+    }
+    this.#amend(old.id, {
+      ...status("replaced"),
+      heldCash: 0n,
+      heldQuantity: 0n,
+      legIds: [],
+      replacedAt: now,
+      updatedAt: now,
+    })
+    this.#open.delete(old.id)
+    this.#tell("replaced", old.id, now)
+    this.#relink(old, next.id)
+    this.#amend(next.id, {
+      ...filled,
+      ...holds,
+      ...status(wasAtMarket ? (old.filled > 0n ? "partially_filled" : "new") : before),
+      isTriggered: old.isTriggered,
+      updatedAt: now,
+    })
+    const cash = remainingCash(this.#order(next.id), 0n)
+    if (this.#order(next.id).limitPrice > 0n) this.#amend(next.id, { heldCash: cash })
+    if (before === "held") return
+    this.#tell(before === "accepted" ? "accepted" : "new", next.id, now)
+    if (wasAtMarket) this.#work(next.id, now)
+  }
+
+  /** Legs and parent of an order that was replaced know the new one. */
+  #relink(old: OrderRecord, nextId: string) {
+    for (const legId of old.legIds) this.#amend(legId, { parentId: nextId })
+    if (old.parentId === "") return
+    const parent = this.#order(old.parentId)
+    this.#amend(parent.id, { legIds: parent.legIds.map((id) => id === old.id ? nextId : id) })
+  }
+
+  // Private: matching
+
+  /** Trades an order against the book; what is left rests, waits or ends by its kind. */
+  #work(id: string, now: number, isAuction = false) {
+    const arrived = this.#order(id)
+    if (!isAtMarket(arrived) || (!isAuction && !this.#isWorking(arrived))) return
+    const halted = this.#market.isHalted(arrived.symbol)
+    const listing = this.#listing(arrived.symbol)
+    if (!halted && !(arrived.timeInForce === "fok" && !this.#canFill(arrived, listing))) {
+      this.#sweep(id, this.#cut(arrived, listing), false, now)
+    }
+    const order = this.#order(id)
+    if (isTerminal(order)) return
+    const { timeInForce } = order
+    if (timeInForce === "ioc" || timeInForce === "fok" || isAuction) {
+      return this.#end(id, "canceled", now)
+    }
+    if (halted) return
+    const next = this.#opposite(order).available()[Symbol.iterator]().next()
+    const stillMeets = !next.done && accepts(order, next.value.price)
+    if (stillMeets) this.#later("retry", id)
+    else if (order.limitPrice > 0n && !order.isResting) this.#amend(id, { isResting: true })
+  }
+
+  /** Takes levels that `id` accepts, at most `limit`. A resting order trades at its own price. */
+  #sweep(id: string, limit: Atoms | undefined, isMaker: boolean, now: number) {
+    const listing = this.#listing(this.#order(id).symbol)
+    const opposite = this.#opposite(this.#order(id))
+    let left = limit
+    for (const level of opposite.available()) {
+      const order = this.#order(id)
+      if (isTerminal(order) || !accepts(order, level.price)) return
+      const most = wanted(order, level, listing)
+      const size = left === undefined ? most : minAtoms(most, left)
+      if (size === 0n) {
+        // Less than the smallest step is left of the notional.
+        if (most === 0n && order.quantity === 0n) this.#complete(id, now)
+        return
+      }
+      opposite.take(level.price, size)
+      this.#fill(id, isMaker ? order.limitPrice : level.price, size, isMaker, now)
+      if (left !== undefined) left -= size
+    }
+  }
+
+  /** Now and then only a part fills at first; how much of the order then, else no limit. */
+  #cut(order: OrderRecord, listing: AlpacaListing): Atoms | undefined {
+    const { seed, partialFillProbability } = this.#options
+    if (order.timeInForce === "fok" || partialFillProbability <= 0) return undefined
+    const { fillSequence } = this.account.record
+    const chance = Chance.seeded(seed, `partial ${order.sequence} ${fillSequence}`)
+    if (chance.next() >= partialFillProbability) return undefined
+    const price = this.account.price(order.symbol)
+    if (price === 0n) return undefined
+    const whole = wanted(order, { price, size: 1n << 100n }, listing)
+    const share = BigInt(1 + Math.floor(chance.next() * 99))
+    const isWhole = order.quantity > 0n && order.quantity % ONE === 0n &&
+      listing.assetClass === "us_equity"
+    const part = floorTo(whole * share / 100n, isWhole ? ONE : fractionStep(listing))
+    return part > 0n ? part : undefined
+  }
+
+  #canFill(order: OrderRecord, listing: AlpacaListing): boolean {
+    let left = order.quantity - order.filled
+    for (const level of this.#opposite(order).available()) {
+      if (!accepts(order, level.price)) break
+      left -= wanted(order, level, listing)
+      if (left <= 0n) return true
+    }
+    return left <= 0n
+  }
+
+  /** The book changed: orders that wait for it trade, best price first, then oldest. */
+  #onBook(symbol: string, now: number) {
+    for (const side of ["buy", "sell"] as const) {
+      for (const { id } of this.#queue(symbol, side)) {
+        const order = this.#order(id)
+        if (!isAtMarket(order) || !this.#isWorking(order)) continue
+        this.#sweep(id, undefined, order.isResting, now)
+      }
+    }
+  }
+
+  /**
+   * The market traded. When the buyer was the maker somebody sold into the bids, ours included if
+   * they pay as much; else the reverse.
+   */
+  #onTrade(
+    { symbol, price, size, buyerIsMaker }: Extract<MarketMove, { kind: "trade" }>,
+    now: number,
+    isOwn: boolean,
+  ) {
+    const listing = this.#listing(symbol)
+    let left = isOwn || this.#market.isHalted(symbol) ? 0n : size
+    for (const { id } of this.#queue(symbol, buyerIsMaker ? "buy" : "sell")) {
+      const order = this.#order(id)
+      if (!order.isResting || !isAtMarket(order) || !this.#isWorking(order)) continue
+      if (buyerIsMaker ? order.limitPrice < price : order.limitPrice > price) break
+      const quantity = wanted(order, { price: order.limitPrice, size: left }, listing)
+      if (quantity === 0n) break
+      this.#fill(id, order.limitPrice, quantity, true, now)
+      left -= quantity
+    }
+    if (this.#market.session(symbol).phase === "core") this.#trigger(symbol, price, now)
+  }
+
+  /** Stops whose price was reached start working; the stops of trailing orders follow. */
+  #trigger(symbol: string, price: Atoms, now: number) {
+    const listing = this.#listing(symbol)
+    for (const { id } of this.open) {
+      const order = this.#order(id)
+      if (order.symbol !== symbol || order.isTriggered || isTerminal(order)) continue
+      const isWatching = isAtMarket(order) || this.#isStandby(order)
+      if (!isWatching) continue
+      if (order.side === "buy" ? price >= order.stopPrice : price <= order.stopPrice) {
+        this.#start(order, now)
+        continue
+      }
+      if (order.type !== "trailing_stop") continue
+      const isBetter = order.side === "sell"
+        ? price > order.highWaterMark
+        : price < order.highWaterMark
+      if (!isBetter) continue
+      const stopPrice = trailingStop(order, price, listing)
+      this.#amend(id, { highWaterMark: price, stopPrice, updatedAt: now })
+    }
+  }
+
+  /** A stop-loss that stood by takes over what its take-profit held. */
+  #start(order: OrderRecord, now: number) {
+    if (order.status === "held") {
+      const partner = this.#partner(order)
+      if (partner !== undefined) this.#finalise(partner, "canceled", now)
+      const held = this.#order(order.id).quantity
+      this.#amend(order.id, { ...status("new"), heldQuantity: held, updatedAt: now })
+      this.#tell("new", order.id, now)
+    }
+    this.#amend(order.id, { isTriggered: true, updatedAt: now })
+    this.#work(order.id, now)
+  }
+
+  /** Orders of one side that work, those without a limit first, then by price, then by age. */
+  #queue(symbol: string, side: OrderRecord["side"]): ReadonlyArray<OrderRecord> {
+    const sign = side === "buy" ? -1n : 1n
+    const rank = (order: OrderRecord) => order.limitPrice * sign
+    return this.open
+      .filter((order) => order.symbol === symbol && order.side === side && isAtMarket(order))
+      .sort((a, b) => {
+        if ((a.limitPrice === 0n) !== (b.limitPrice === 0n)) return a.limitPrice === 0n ? -1 : 1
+        if (a.limitPrice !== b.limitPrice) return rank(a) < rank(b) ? -1 : 1
+        return a.sequence - b.sequence
+      })
+  }
+
+  #fill(id: string, price: Atoms, size: Atoms, isMaker: boolean, now: number) {
+    const order = this.#order(id)
+    const { symbol, side } = order
+    const quantity = this.#affordable(order, price, size)
+    if (quantity <= 0n) return this.#end(id, "canceled", now)
+    const { cash, fee } = this.account.settle(symbol, side, price, quantity)
+    const filled = order.filled + quantity
+    const isDone = order.quantity > 0n && filled >= order.quantity
+    this.account.apply({ symbol, side, quantity, price, cash, fee })
+    this.#touch(symbol)
+    const next = this.#amend(id, {
+      ...(isDone || isAtMarketPlainly(order) ? status(isDone ? "filled" : "partially_filled") : {}),
+      ...(!isDone && !isAtMarketPlainly(order) && { statusBefore: "partially_filled" as const }),
+      filled,
+      filledValue: order.filledValue + price * quantity,
+      heldQuantity: order.heldQuantity > quantity ? order.heldQuantity - quantity : 0n,
+      filledAt: now,
+      updatedAt: now,
+    })
+    this.#amend(id, { heldCash: isDone ? 0n : remainingCash(next, quantity) })
+    if (isDone) this.#open.delete(id)
+    const fill = this.#note({
+      orderId: id,
+      symbol,
+      side,
+      kind: "fill",
+      previousId: "",
+      price,
+      quantity,
+      cash,
+      fee,
+      cumulative: filled,
+      leaves: isDone || order.quantity === 0n ? 0n : order.quantity - filled,
+      orderStatus: isDone ? "filled" : "partially_filled",
+      time: now,
+    })
+    const execution = { price, quantity, position: this.account.position(symbol).quantity }
+    this.#tell(isDone ? "fill" : "partial_fill", id, now, {
+      executionId: fill.executionId,
+      execution,
+    })
+    this.#pending.prints.push([symbol, price, quantity, (side === "buy") === isMaker])
+    this.#afterFill(order, quantity, isDone, now)
+  }
+
+  /** Crypto is not bought on margin, even when the price ran away from what was reserved. */
+  #affordable(order: OrderRecord, price: Atoms, size: Atoms): Atoms {
+    const { cash } = this.account.record
+    const listing = this.#listing(order.symbol)
+    if (order.side === "sell" || listing.assetClass !== "crypto") return size
+    return cash <= 0n ? 0n : floorTo(minAtoms(size, cash * ONE / price), fractionStep(listing))
+  }
+
+  #complete(id: string, now: number) {
+    const order = this.#amend(id, { ...status("filled"), heldCash: 0n, updatedAt: now })
+    this.#open.delete(id)
+    this.#afterFill(order, 0n, true, now)
+    const last = this.#pending.events.findLastIndex((event) => event.order.id === id)
+    const event = this.#pending.events[last]
+    if (event !== undefined) {
+      this.#pending.events[last] = { ...event, event: "fill", order: this.#order(id) }
+    }
+    const at = this.#pending.fills.findLastIndex((fill) => fill.orderId === id)
+    const fill = this.#pending.fills[at]
+    if (fill === undefined) return
+    const final = { ...fill, orderStatus: "filled" as const }
+    this.#pending.fills[at] = final
+    this.#fills[this.#fills.findLastIndex((one) => one.sequence === fill.sequence)] = final
+  }
+
+  // Private: orders that belong together
+
+  #afterFill(order: OrderRecord, quantity: Atoms, isDone: boolean, now: number) {
+    const partner = this.#partner(order)
+    if (partner !== undefined) {
+      if (isDone) this.#finalise(partner, "canceled", now)
+      else if (partner.status === "held") {
+        this.#amend(partner.id, { quantity: partner.quantity - quantity, updatedAt: now })
+      }
+    }
+    if (!isDone || order.orderClass === "oco" || order.parentId !== "") return
+    for (const legId of this.#order(order.id).legIds) this.#activate(legId, now)
+  }
+
+  /** The entry has filled: its exits begin. Of two, the stop-loss stands by. */
+  #activate(id: string, now: number) {
+    const leg = this.#order(id)
+    const hasPartner = this.#partner(leg) !== undefined
+    if (isTerminal(leg) || (leg.type !== "limit" && hasPartner)) return
+    const inSession = this.#isInSession(leg)
+    this.#amend(id, {
+      ...status(inSession ? "new" : "accepted"),
+      heldQuantity: leg.quantity,
+      updatedAt: now,
+    })
+    if (!inSession) return
+    this.#tell("new", id, now)
+    this.#work(id, now)
+  }
+
+  /** The other exit, while both are open. */
+  #partner(order: OrderRecord): OrderRecord | undefined {
+    const parent = order.parentId === "" ? undefined : this.#order(order.parentId)
+    const ids = parent === undefined
+      ? order.orderClass === "oco" ? order.legIds : []
+      : parent.orderClass === "oco"
+      ? [parent.id]
+      : parent.legIds
+    return ids.filter((id) => id !== order.id).map((id) => this.#order(id))
+      .find((other) => !isTerminal(other))
+  }
+
+  /** A stop-loss whose take-profit is at work. */
+  #isStandby(order: OrderRecord): boolean {
+    const partner = order.status === "held" && order.parentId !== ""
+      ? this.#partner(order)
+      : undefined
+    return partner !== undefined && isAtMarket(partner)
+  }
+
+  // Private: ends
+
+  /** A final status for an order and for what cannot go on without it. */
+  #end(id: string, how: "canceled" | "expired" | "rejected", now: number) {
+    const order = this.#order(id)
+    const partner = this.#partner(order)
+    this.#finalise(order, how, now)
+    if (partner !== undefined) this.#finalise(partner, how === "rejected" ? "canceled" : how, now)
+    if (order.replaces !== "" && how === "rejected") return
+    for (const legId of order.legIds) {
+      const leg = this.#order(legId)
+      if (!isTerminal(leg)) this.#finalise(leg, how === "rejected" ? "canceled" : how, now)
+    }
+  }
+
+  #finalise(order: OrderRecord, how: "canceled" | "expired" | "rejected", now: number) {
+    if (isTerminal(this.#order(order.id))) return
+    this.#amend(order.id, {
+      ...status(how),
+      heldCash: 0n,
+      heldQuantity: 0n,
+      updatedAt: now,
+      ...(how === "canceled" && { canceledAt: now }),
+      ...(how === "expired" && { expiredAt: now }),
+      ...(how === "rejected" && { failedAt: now }),
+    })
+    this.#open.delete(order.id)
+    this.#tell(how, order.id, now)
+  }
+
+  // Private: sessions
+
+  #changePhase(assetClass: AlpacaListing["assetClass"], now: number) {
+    const before = this.#phases.get(assetClass)
+    for (const listing of this.#market.listings.values()) {
+      if (listing.assetClass !== assetClass) continue
+      this.#phases.set(assetClass, this.#market.session(listing.symbol).phase)
+      break
+    }
+    const phase = this.#phases.get(assetClass)
+    if (assetClass === "us_equity" && before !== phase) {
+      if (before === "core") this.#endCore(now)
+      const isOver = phase === "closed" || phase === "overnight"
+      if (isOver && (before === "core" || before === "post")) this.#endDay(now)
+    }
+    for (const order of this.open) {
+      if (this.#listing(order.symbol).assetClass !== assetClass || isTerminal(order)) continue
+      if (order.timeInForce === "gtc" && order.expiresAt !== null && order.expiresAt <= now) {
+        this.#end(order.id, "expired", now)
+      } else if (order.status === "accepted" && this.#isInSession(order)) {
+        this.#route(order.id, now)
+      } else if (isAtMarket(order)) this.#work(order.id, now)
+    }
+  }
+
+  /** The closing auction is what the book shows at the close; then the day is over. */
+  #endCore(now: number) {
+    this.account.closeDay(this.funds)
+    for (const position of this.account.positions) this.#touch(position.symbol)
+    for (const { id } of this.open) {
+      const order = this.#order(id)
+      if (this.account.isCrypto(order.symbol) || isTerminal(order)) continue
+      if (order.timeInForce === "cls" && isAtMarket(order)) this.#work(id, now, true)
+      else if (order.timeInForce === "day" && !order.extendedHours && this.#wasWorking(order)) {
+        this.#end(id, "expired", now)
+      }
+    }
+  }
+
+  #endDay(now: number) {
+    for (const { id } of this.open) {
+      const order = this.#order(id)
+      const isDay = order.timeInForce === "day" && order.extendedHours
+      if (isDay && !isTerminal(order) && this.#wasWorking(order)) this.#end(id, "expired", now)
+    }
+  }
+
+  /** Not for the next session only. */
+  #wasWorking(order: OrderRecord): boolean {
+    return order.status !== "accepted" && order.statusBefore !== "accepted" &&
+      (order.status !== "held" || this.#isStandby(order))
+  }
+
+  /** Whether the market takes an order now; auctions have their own times. */
+  #isInSession({ symbol, extendedHours, timeInForce }: OrderRecord): boolean {
+    const { phase } = this.#market.session(symbol)
+    if (timeInForce === "opg" || timeInForce === "cls") return phase === "core"
+    return phase === "core" || (extendedHours && phase !== "closed")
+  }
+
+  /** Whether it can trade now, but for a halt. */
+  #isWorking(order: OrderRecord): boolean {
+    return order.isTriggered && order.timeInForce !== "cls" && this.#isInSession(order)
+  }
+
+  #expiry(
+    { symbol, timeInForce, extendedHours }: Pick<
+      OrderRecord,
+      "symbol" | "timeInForce" | "extendedHours"
+    >,
+    now: number,
+  ): number | null {
+    if (timeInForce === "gtc") {
+      return timeOf(addDays(newYork(now).date, GTC_DAYS), CORE_CLOSE_MINUTE)
+    }
+    if (timeInForce === "ioc" || timeInForce === "fok" || this.account.isCrypto(symbol)) return null
+    const { phase, until } = this.#market.session(symbol)
+    if (phase === "core" && !extendedHours) return until
+    return nextTime(now, (day) => extendedHours ? day.postClose : day.close)
+  }
+
+  // Private: bookkeeping
+
+  #hasOpen(symbol: string): boolean {
+    for (const id of this.#open) if (this.#order(id).symbol === symbol) return true
+    return false
+  }
+
+  #opposite(order: Pick<OrderRecord, "symbol" | "side">) {
+    const book = this.#market.book(order.symbol)
+    return order.side === "buy" ? book.asks : book.bids
+  }
+
+  #listing(symbol: string): AlpacaListing {
+    const listing = this.#market.listings.get(symbol)
+    if (listing === undefined) throw new RangeError(`not listed: ${symbol}`)
+    return listing
+  }
+
+  #order(id: string): OrderRecord {
+    const order = this.#orders.get(id)
+    if (order === undefined) throw new RangeError(`no order ${id}`)
+    return order
+  }
+
+  #put(order: OrderRecord): OrderRecord {
+    this.#orders.set(order.id, order)
+    this.#byClientId.set(order.clientOrderId, order.id)
+    if (!isTerminal(order)) this.#open.add(order.id)
+    this.#pending.orders.add(order.id)
+    return order
+  }
+
+  #amend(id: string, change: Partial<OrderRecord>): OrderRecord {
+    return this.#put({ ...this.#order(id), ...change })
+  }
+
+  #touch(symbol: string) {
+    this.#pending.symbols.add(symbol)
+  }
+
+  #lastOf(executionId: string): FillRecord | undefined {
+    const old = this.#fills.find((fill) => fill.executionId === executionId)
+    return old?.kind === "bust" || this.#fills.some((fill) => fill.previousId === executionId)
+      ? undefined
+      : old
+  }
+
+  #note(fill: Omit<FillRecord, "sequence" | "executionId">): FillRecord {
+    const sequence = this.account.record.fillSequence + 1
+    this.account.update({ fillSequence: sequence })
+    const record = { ...fill, sequence, executionId: this.#uuid() }
+    this.#fills.push(record)
+    this.#pending.fills.push(record)
+    return record
+  }
+
+  #tell(
+    event: EventName,
+    id: string,
+    now: number,
+    facts: Partial<Pick<OrderEvent, "executionId" | "execution">> = {},
+  ) {
+    const isOnTheWay = event === "accepted" || event.startsWith("pending_")
+    const executionId = facts.executionId ?? (isOnTheWay ? "" : this.#uuid())
+    const { eventSequence, eventTime } = this.account.record
+    const time = Math.max(eventTime, now)
+    this.account.update({ eventSequence: eventSequence + 1, eventTime: time })
+    const eventId = makeUlid(time, eventSequence + 1)
+    const order = this.#order(id)
+    this.#pending.events.push({ event, eventId, time: now, order, ...facts, executionId })
+  }
+
+  #later(kind: Task["kind"], orderId: string) {
+    this.#pending.tasks.push({ kind, orderId, afterMs: DELAYS_MS[kind] })
+  }
+
+  #uuid(): string {
+    const sequence = this.account.record.idSequence + 1
+    this.account.update({ idSequence: sequence })
+    return makeUuid(this.#options.seed, sequence)
+  }
+
+  get #isClean(): boolean {
+    const { events, orders, fills, symbols, tasks } = this.#pending
+    return events.length + orders.size + fills.length + symbols.size + tasks.length === 0
+  }
+}
+
+type Shape = Omit<
+  OrderRequest,
+  "positionIntent" | "takeProfit" | "stopLoss"
+>
+
+export function isTerminal(order: OrderRecord): boolean {
+  return TERMINAL.has(order.status)
+}
+
+/** A cancel or a replacement that is under way does not stop an order from trading. */
+function isAtMarket(order: OrderRecord): boolean {
+  return AT_MARKET.has(order.status) ||
+    ((order.status === "pending_cancel" || order.status === "pending_replace") &&
+      AT_MARKET.has(order.statusBefore))
+}
+
+function isAtMarketPlainly(order: OrderRecord): boolean {
+  return AT_MARKET.has(order.status)
+}
+
+function status(now: OrderStatus): Pick<OrderRecord, "status" | "statusBefore"> {
+  return { status: now, statusBefore: now }
+}
+
+function cancelProblem(order: OrderRecord): Refusal | undefined {
+  if (order.status === "pending_cancel") return unprocessable("order pending cancel")
+  if (order.status === "pending_replace") return unprocessable("order pending replace")
+  if (!isTerminal(order)) return undefined
+  return unprocessable(`order is already in "${order.status}" state`)
+}
+
+function replaceProblem(
+  order: OrderRecord,
+  next: OrderRecord,
+  listing: AlpacaListing,
+): Refusal | undefined {
+  const isSame = next.quantity === order.quantity && next.limitPrice === order.limitPrice &&
+    next.stopPrice === order.stopPrice && next.timeInForce === order.timeInForce &&
+    next.trailPrice === order.trailPrice && next.trailPercent === order.trailPercent
+  if (isSame) return unprocessable("order parameters are not changed")
+  if (next.limitPrice > 0n && order.limitPrice === 0n) {
+    return unprocessable(`${order.type} orders require no limit price`)
+  }
+  if (next.stopPrice > 0n && (order.stopPrice === 0n || order.type === "trailing_stop")) {
+    if (next.stopPrice !== order.stopPrice) {
+      return unprocessable(`${order.type} orders require no stop price`)
+    }
+  }
+  if (next.timeInForce !== order.timeInForce) {
+    const known = listing.assetClass === "crypto" ? ["gtc", "ioc"] : ["day", "gtc", "ioc", "fok"]
+    if (!known.includes(next.timeInForce)) return unprocessable("invalid time_in_force")
+  }
+  const step = listing.assetClass === "crypto" ? listing.quantityStep : 1n
+  if (next.quantity % step !== 0n) return malformed("invalid qty")
+  const isFractional = listing.assetClass === "us_equity" && next.quantity % ONE !== 0n
+  if (isFractional && next.timeInForce !== "day") {
+    return unprocessable("fractional orders must be DAY orders")
+  }
+  return undefined
+}
+
+/** The exits of an entry, as orders of their own. */
+function legsOf(request: OrderRequest): ReadonlyArray<Partial<Shape> & Pick<Shape, "side">> {
+  const isExit = request.orderClass === "oco"
+  const opposite = request.side === "buy" ? "sell" as const : "buy" as const
+  const common = {
+    side: isExit ? request.side : opposite,
+    trailPrice: 0n,
+    trailPercent: 0n,
+  }
+  const { takeProfit, stopLoss } = request
+  return [
+    ...(takeProfit !== undefined && !isExit
+      ? [{ ...common, type: "limit" as const, limitPrice: takeProfit.limitPrice, stopPrice: 0n }]
+      : []),
+    ...(stopLoss !== undefined
+      ? [{
+        ...common,
+        type: stopLoss.limitPrice > 0n ? "stop_limit" as const : "stop" as const,
+        limitPrice: stopLoss.limitPrice,
+        stopPrice: stopLoss.stopPrice,
+      }]
+      : []),
+  ]
+}
+
+/** Legs hold nothing before their time. */
+function noHolds(holds: Holds, { side }: Pick<Shape, "side">): Holds {
+  return {
+    intent: side === "buy" ? "buy_to_close" : "sell_to_close",
+    quantity: holds.quantity,
+    cash: 0n,
+    held: 0n,
+  }
+}
+
+function emptyPending() {
+  return {
+    events: new Array<OrderEvent>(),
+    orders: new Set<string>(),
+    fills: new Array<FillRecord>(),
+    symbols: new Set<string>(),
+    tasks: new Array<Task>(),
+    prints: new Array<Parameters<AlpacaMarket["print"]>>(),
+  }
+}
