@@ -29,10 +29,19 @@ import {
   VenueError,
   type VenueFailure,
 } from "../market_data.ts"
-import { type LivenessPolicy, openConnection, refusal, type Traffic } from "../socket.ts"
+import { type LivenessPolicy, refusal, type Traffic } from "../socket.ts"
+import { openGoverned } from "./connection.ts"
 import { decodePrivateFrame, orderStatus } from "./decode.ts"
 import { AccountInformation, MyTrades, OrderInformation, OrderInformations } from "./messages.ts"
-import { type Keys, type Refused, refusedFailure, type Rest, TEXT_MAX, venueError } from "./rest.ts"
+import {
+  type Refused,
+  refusedFailure,
+  type Rest,
+  TEXT_MAX,
+  venueError,
+  WRONG_TIME,
+} from "./rest.ts"
+import { type Keys, sign } from "./signing.ts"
 import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
 export interface BrokerOptions {
@@ -205,6 +214,8 @@ function submitError(failure: Refused | VenueFailure, conclusiveAt: number): Sub
     return new OrderUnknown({ cause: describe(failure), conclusiveAt })
   }
   const { code, text, status } = failure
+  // Refused for its time alone: for certain nothing of it exists.
+  if (code === WRONG_TIME) return new OrderNotSent({ detail: `${code} ${text}` })
   if (status >= 500 || unknownCodes.has(code)) {
     return new OrderUnknown({ cause: `${code} ${text}`, conclusiveAt })
   }
@@ -287,31 +298,26 @@ function executionOf(trade: typeof MyTrades.Type[number], instrument: Instrument
 
 const doing = "private stream"
 const SUBSCRIBE_ID = "subscribe"
+/** Of a connection to the WS-API and of subscribing on it. */
+const CONNECT_WEIGHT = 4
 
 function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] {
   const { keys, rest, policy, traffic, wsApiUrl } = options
   const failed = (reason: VenueFailure) => new VenueError({ venue: VENUE, doing, reason })
   return Effect.fn("binance.privateStream")(
     function* (sink) {
-      const connection = yield* openConnection({
-        venue: VENUE,
-        doing,
-        url: wsApiUrl,
-        policy,
-        traffic,
-      })
+      const connection = yield* openGoverned(
+        rest,
+        { venue: VENUE, doing, url: wsApiUrl, policy, traffic },
+        { priority: "reconcile", weight: CONNECT_WEIGHT },
+      )
       const timestamp = Math.round(yield* rest.venueTime)
       const params = {
         apiKey: Redacted.value(keys.key),
         recvWindow: options.recvWindowMs,
         timestamp,
       }
-      const signature = yield* sign(
-        keys,
-        new URLSearchParams(
-          Object.entries(params).map(([key, value]) => [key, String(value)]),
-        ).toString(),
-      )
+      const signature = yield* Effect.mapError(sign(keys, params), failed)
       yield* connection.send(JSON.stringify({
         id: SUBSCRIBE_ID,
         method: "userDataStream.subscribe.signature",
@@ -374,19 +380,4 @@ function answerFailure(status: number, error: string): VenueFailure {
   const text = (code === undefined ? error : error.slice(code.length).trim()).slice(0, TEXT_MAX)
   if (code !== undefined) return refusedFailure({ code: Number(code), text })
   return refusal(status, undefined, text || undefined)
-}
-
-/** HMAC-SHA-256 in hexadecimal, over the parameters sorted by name. */
-function sign(keys: Keys, text: string) {
-  return Effect.promise(async () => {
-    const bytes = new TextEncoder()
-    const key = await crypto.subtle.importKey(
-      "raw",
-      bytes.encode(Redacted.value(keys.secret)),
-      { name: "HMAC", hash: "SHA-256" },
-      false,
-      ["sign"],
-    )
-    return new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes.encode(text))).toHex()
-  })
 }

@@ -119,6 +119,12 @@ export const ServerTime = Struct({ serverTime: Time })
 
 /** Filters differ by symbol and grow over the years: those we need are picked by their type. */
 export const ExchangeInfo = Struct({
+  rateLimits: Schema.optionalKey(List(Struct({
+    rateLimitType: Text,
+    interval: Text,
+    intervalNum: Int.check(Schema.isGreaterThan(0)),
+    limit: Int,
+  }))),
   symbols: List(Struct({
     symbol: Text,
     status: Text,
@@ -186,7 +192,11 @@ export const MyTrades = List(Struct({
   isBuyer: Schema.Boolean,
 }))
 
-export const ErrorBody = Struct({ code: Int, msg: Text })
+export const ErrorBody = Struct({
+  code: Int,
+  msg: Text,
+  data: Schema.optionalKey(Schema.Unknown),
+})
 
 /** Parses JSON and keeps integers that a float cannot hold as text. */
 export function parseWithIds(text: string): unknown {

@@ -5,8 +5,9 @@
  * sent twice and a long id must not pass through a float. Every answer is text until a schema has
  * read it, and every failure is one of ours, without the key that its headers hold.
  */
-import { Clock, Effect, Redacted, Result, Schema } from "effect"
+import { Clock, Effect, Redacted, Result, Schema, Semaphore } from "effect"
 import { MainClient } from "binance"
+import { type BanStore, type Governor, makeGovernor, noBanStore } from "../governor.ts"
 import {
   Faulty,
   Forbidden,
@@ -17,7 +18,11 @@ import {
 } from "../market_data.ts"
 import { causeText, refusal, type Traffic } from "../socket.ts"
 import { ErrorBody, parseWithIds, ServerTime } from "./messages.ts"
+import { applyUsage, bannedUntil, buckets, type Params, spendingOf } from "./request_costs.ts"
+import type { Keys } from "./signing.ts"
 import { VENUE } from "./symbols.ts"
+
+export type { Keys } from "./signing.ts"
 
 export interface RestOptions {
   /** `https://api.binance.com`, or any other host. */
@@ -30,28 +35,39 @@ export interface RestOptions {
   /** The wall clock that the package itself reads: what it adds to it is corrected by us. */
   readonly wallClockMs: () => number
   readonly traffic: Traffic
+  /** Where bans outlive the process; without one they end with it. */
+  readonly bans?: BanStore
 }
 
-export interface Keys {
-  readonly key: Redacted.Redacted<string>
-  readonly secret: Redacted.Redacted<string>
-}
+/** The venue's code for a timestamp that it does not take. */
+export const WRONG_TIME = -1021
+const TOO_MANY_ORDERS = -1015
 
 /** Characters of the venue's own words that are worth keeping. */
 export const TEXT_MAX = 500
 
+const orderBuckets = ["orders_10s", "orders_1d"]
+const requestBuckets = ["weight_1m", "requests_5m"]
+const connectionBuckets = ["connections_5m"]
+
 type Method = "GET" | "POST" | "DELETE"
-type Params = Readonly<Record<string, string | number>>
 
 /** The venue's own refusal, with its code. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", {
   code: Schema.Int,
   text: Schema.String,
   status: Schema.Int,
+  /** What the venue adds to some refusals: each half of a replacement. */
+  data: Schema.optionalKey(Schema.Unknown),
 }) {}
 
 export interface Rest {
-  /** Fails with `Refused` when the venue says no, with a failure of the way there otherwise. */
+  /** Everything that is asked of the venue, by request or by stream, passes through it. */
+  readonly governor: Governor
+  /**
+   * Fails with `Refused` when the venue says no, with a failure of the way there otherwise. A
+   * request that was refused for its timestamp alone is sent once more, with the time measured anew.
+   */
   readonly call: <A>(
     method: Method,
     path: string,
@@ -63,6 +79,10 @@ export interface Rest {
   readonly syncClock: Effect.Effect<number, Refused | VenueFailure>
   /** Epoch milliseconds of the venue, as far as we know. */
   readonly venueTime: Effect.Effect<number>
+  /** The venue's clock minus ours, as measured last. */
+  readonly clockOffsetMs: () => number
+  /** What a refused upgrade or a 429 on a stream means for all that comes after it. */
+  readonly heed: (failure: VenueFailure) => Effect.Effect<void>
 }
 
 /** Gives every timestamp our clock (virtual in a replay) plus the measured offset. */
@@ -81,9 +101,20 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     ? []
     : [Redacted.value(keys.secret), Redacted.value(keys.key)].filter((each) => each !== "")
   let offsetMs = 0
-  // The venue counts all requests of an address together, and bans who goes on for longer.
-  let blocked = { until: 0, status: 429 }
+  /** Counts the measurements, so that many who need one share it. */
+  let measured = 0
+  const measuring = yield* Semaphore.make(1)
+  const governor = yield* makeGovernor({
+    venue: VENUE,
+    buckets,
+    bans: options.bans ?? noBanStore,
+  })
   const venueTime = () => clock.currentTimeMillisUnsafe() + offsetMs
+  const fetchCounted = async (input: string | URL | Request, init?: RequestInit) => {
+    const answer = await fetchOnce(input, init)
+    applyUsage(governor, answer.headers, venueTime())
+    return answer
+  }
   const client = new Client(
     {
       ...(keys && {
@@ -100,7 +131,7 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     },
     {
       adapter: "fetch",
-      env: { fetch: fetchOnce },
+      env: { fetch: fetchCounted },
       timeout: options.timeoutMs,
       transformResponse: [(text: string) => text],
     },
@@ -114,35 +145,47 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     return signed ? client.getPrivate(path, params) : client.get(path, params)
   }
 
+  const heed = (failure: VenueFailure, names: ReadonlyArray<string>) =>
+    Effect.suspend(() => {
+      if (failure._tag !== "Throttled" || failure.sent === false) return Effect.void
+      const { status, retryAfterMs } = failure
+      const untilMs = clock.currentTimeMillisUnsafe() + retryAfterMs
+      // A ban is of the address, whatever it was for.
+      return governor.ban(untilMs, { status, ...(status === 429 && { buckets: names }) })
+    })
+
+  const once = (method: Method, path: string, params: Params, signed: boolean) =>
+    Effect.suspend(() => {
+      traffic.requestsOpen++
+      return Effect.tryPromise({
+        try: () => send(method, path, params, signed),
+        catch: (error) => failureOf(error, venueTime()),
+      }).pipe(
+        Effect.ensuring(Effect.sync(() => void traffic.requestsOpen--)),
+        Effect.tapError(({ failure, isOrders }) =>
+          failure._tag === "Refused"
+            ? Effect.void
+            : heed(failure, isOrders ? orderBuckets : requestBuckets)
+        ),
+        Effect.mapError(({ failure }) => withoutSecrets(failure, secrets)),
+      )
+    })
+
   const call: Rest["call"] = (method, path, params, schema, signed) => {
     const decode = Schema.decodeUnknownResult(schema)
-    const request = Effect.tryPromise({
-      try: () => send(method, path, params, signed),
-      catch: (error) => withoutSecrets(failureOf(error), secrets),
-    })
+    const request = governor.run(
+      spendingOf(method, path, params),
+      once(method, path, params, signed),
+    )
     return Effect.suspend(() => {
-      const waitMs = blocked.until - clock.currentTimeMillisUnsafe()
-      if (waitMs > 0) {
-        const { status } = blocked
-        return Effect.fail(new Throttled({ status, retryAfterMs: Math.ceil(waitMs), sent: false }))
-      }
-      traffic.requestsOpen++
-      return request.pipe(
-        // The package's own timeout runs on the machine's clock; whoever waits, waits on this one.
-        Effect.timeoutOrElse({
-          duration: options.timeoutMs,
-          orElse: () => Effect.fail(new Unreachable({ detail: "no answer in time" })),
-        }),
-        Effect.ensuring(Effect.sync(() => void traffic.requestsOpen--)),
-      )
+      const before = measured
+      if (!signed) return request
+      return Effect.catchTag(request, "Refused", (refused) =>
+        refused.code === WRONG_TIME
+          // It was refused for certain; without the right time it would be again.
+          ? Effect.andThen(Effect.mapError(measureAfter(before), () => refused), request)
+          : Effect.fail(refused))
     }).pipe(
-      Effect.tapError((failure) =>
-        Effect.sync(() => {
-          if (failure._tag !== "Throttled" || failure.sent === false) return
-          const until = clock.currentTimeMillisUnsafe() + failure.retryAfterMs
-          if (until > blocked.until) blocked = { until, status: failure.status }
-        })
-      ),
       Effect.flatMap((answer) => {
         const result = Result.flatMap(parsed(answer), decode)
         if (Result.isSuccess(result)) return Effect.succeed(result.success)
@@ -152,15 +195,29 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     )
   }
 
+  const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const syncClock = Effect.gen(function* () {
-    const asked = clock.currentTimeMillisUnsafe()
+    const askedAt = monotonicMs()
     const { serverTime } = yield* call("GET", "api/v3/time", {}, ServerTime, false)
-    const answered = clock.currentTimeMillisUnsafe()
-    offsetMs = Math.round(serverTime - (asked + answered) / 2)
+    const roundTripMs = monotonicMs() - askedAt
+    offsetMs = Math.round(serverTime + roundTripMs / 2 - clock.currentTimeMillisUnsafe())
+    measured++
     return offsetMs
   })
+  /** Measures, unless somebody has since `before`: one answer is for all who ask at a time. */
+  const measureAfter = (before: number) =>
+    measuring.withPermits(1)(
+      Effect.suspend(() => measured > before ? Effect.succeed(offsetMs) : syncClock),
+    )
 
-  const rest: Rest = { call, syncClock, venueTime: Effect.sync(venueTime) }
+  const rest: Rest = {
+    governor,
+    call,
+    syncClock,
+    venueTime: Effect.sync(venueTime),
+    clockOffsetMs: () => offsetMs,
+    heed: (failure) => heed(failure, connectionBuckets),
+  }
   return rest
 })
 
@@ -235,19 +292,36 @@ function parsed(answer: unknown): Result.Result<unknown, Error> {
   }
 }
 
+interface Failed {
+  readonly failure: Refused | VenueFailure
+  /** The limit is that of orders, and only they have to wait. */
+  readonly isOrders: boolean
+}
+
 /** Looks only at status, headers named here, and body: the rest of the error holds the key. */
-function failureOf(error: unknown): Refused | VenueFailure {
+function failureOf(error: unknown, venueTime: number): Failed {
   const response = isRecord(error) && isRecord(error.response) ? error.response : undefined
-  if (response === undefined) return new Unreachable({ detail: transportText(error) })
+  if (response === undefined) {
+    return { failure: new Unreachable({ detail: transportText(error) }), isOrders: false }
+  }
   const status = Number(response.status)
   const body = Result.flatMap(parsed(response.data), Schema.decodeUnknownResult(ErrorBody))
-  const retryAfter = isRecord(response.headers) ? response.headers["retry-after"] : undefined
-  const header = typeof retryAfter === "string" ? retryAfter : undefined
-  if (status === 429 || status === 418) return refusal(status, header)
-  if (Result.isSuccess(body)) {
-    return new Refused({ code: body.success.code, text: body.success.msg, status })
+  const said = Result.isSuccess(body) ? body.success : undefined
+  const headers = isRecord(response.headers) ? response.headers : {}
+  const header = (name: string) => typeof headers[name] === "string" ? headers[name] : undefined
+  const unsaid = refusal(status, header("retry-after"), undefined, header("date"))
+  if (unsaid._tag === "Throttled") {
+    const until = said === undefined ? undefined : bannedUntil(said.msg)
+    const retryAfterMs = header("retry-after") === undefined && until !== undefined
+      ? Math.max(0, Math.ceil(until - venueTime))
+      : unsaid.retryAfterMs
+    const failure = new Throttled({ status, retryAfterMs })
+    return { failure, isOrders: said?.code === TOO_MANY_ORDERS }
   }
-  return refusal(status, header)
+  if (said === undefined) return { failure: unsaid, isOrders: false }
+  const { code, msg, data } = said
+  const failure = new Refused({ code, text: msg, status, ...(data !== undefined && { data }) })
+  return { failure, isOrders: false }
 }
 
 function transportText(error: unknown): string {

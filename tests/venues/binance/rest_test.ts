@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { Effect, Option } from "effect"
 import { decimal } from "../../../domain/decimal.ts"
 import type { NewOrder } from "../../../venues/broker.ts"
+import { banFile } from "../../../storage/ban_file.ts"
 import { type Answering, badVenue, BTC, connectTo, KEY, SECRET, venueTest } from "./venue.ts"
 
 const order: NewOrder = {
@@ -145,7 +146,6 @@ for (
   const [status, code, says] of [
     [400, -2010, "Account has insufficient balance for requested action."],
     [400, -1013, "Filter failure: LOT_SIZE"],
-    [400, -1021, "Timestamp for this request is outside of the recvWindow."],
     [401, -2015, "Invalid API-key, IP, or permissions for action."],
   ] as const
 ) {
@@ -160,6 +160,141 @@ for (
       }),
   )
 }
+
+const late = json(400, { code: -1021, msg: "Timestamp for this request is outside." })
+
+venueTest(
+  "submit() measures the clock and sends once more what was refused for its time",
+  () =>
+    Effect.gen(function* () {
+      const serverTime = Date.now() + 60_000
+      const { endpoints, asked } = yield* badVenue((request, response) => {
+        if (request.url?.startsWith("/api/v3/time")) {
+          return json(200, { serverTime })(request, response)
+        }
+        const sentAt = Number(new URL(request.url!, "http://x").searchParams.get("timestamp"))
+        const answer = sentAt < serverTime - 1_000 ? late : json(200, accepted)
+        answer(request, response)
+      })
+      const { broker, rest } = yield* connectTo(endpoints)
+      assert.deepEqual(yield* broker.submit(order), { venueOrderId: "28" })
+      assert.deepEqual(asked.map((each) => each.replace(/\?.*/, "")), [
+        "POST /api/v3/order",
+        "GET /api/v3/time",
+        "POST /api/v3/order",
+      ])
+      assert.ok(Math.abs(rest.clockOffsetMs() - 60_000) < 1_000)
+    }),
+)
+
+venueTest(
+  "submit() has sent nothing that counts when the time stays wrong, and tries twice at most",
+  () =>
+    Effect.gen(function* () {
+      const { endpoints, asked } = yield* badVenue((request, response) =>
+        (request.url?.startsWith("/api/v3/time") ? json(200, { serverTime: Date.now() }) : late)(
+          request,
+          response,
+        )
+      )
+      const { broker } = yield* connectTo(endpoints)
+      const error = yield* Effect.flip(broker.submit(order))
+      assert.equal(error._tag, "OrderNotSent")
+      assert.equal(asked.filter((each) => each.startsWith("POST")).length, 2)
+    }),
+)
+
+venueTest(
+  "many requests that are refused for their time share one measurement",
+  () =>
+    Effect.gen(function* () {
+      let isRight = false
+      const { endpoints, asked } = yield* badVenue((request, response) => {
+        const isTime = request.url?.startsWith("/api/v3/time") === true
+        const answer = isTime
+          ? json(200, { serverTime: Date.now() })
+          : isRight
+          ? json(200, { canTrade: true, balances: [] })
+          : late
+        setTimeout(() => {
+          isRight ||= isTime
+          answer(request, response)
+        }, 30)
+      })
+      const { broker } = yield* connectTo(endpoints)
+      yield* Effect.all(Array.from({ length: 5 }, () => broker.balances), {
+        concurrency: "unbounded",
+      })
+      assert.equal(asked.filter((each) => each.includes("/time")).length, 1)
+      assert.equal(asked.filter((each) => each.includes("/account")).length, 10)
+    }),
+)
+
+venueTest(
+  "Retry-After as a date is compared with the date of the answer",
+  () =>
+    Effect.gen(function* () {
+      const limited = yield* reading(json(429, { code: -1003, msg: "" }, {
+        ...{ date: "Mon, 23 Nov 2026 01:00:00 GMT" },
+        ...{ "retry-after": "Mon, 23 Nov 2026 01:00:42 GMT" },
+      }))
+      assert.equal(limited._tag === "Throttled" && limited.retryAfterMs, 42_000)
+      const words = `Way too much request weight used; IP banned until ${Date.now() + 90_000}.`
+      const banned = yield* reading(json(418, { code: -1003, msg: words }))
+      assert.ok(banned._tag === "Throttled" && Math.abs(banned.retryAfterMs - 90_000) < 2_000)
+    }),
+)
+
+venueTest(
+  "a ban outlives the process: the next one asks nothing until its end",
+  () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.promise(() => Deno.makeTempDir())
+      const bans = banFile(`${folder}/bans.json`)
+      const { endpoints, asked } = yield* badVenue(
+        json(418, { code: -1003, msg: "" }, { "retry-after": "60" }),
+      )
+      const first = yield* connectTo(endpoints, { bans })
+      yield* Effect.flip(first.broker.balances)
+      const second = yield* connectTo(endpoints, { bans })
+      const { reason } = yield* Effect.flip(second.broker.balances)
+      assert.ok(reason._tag === "Throttled" && reason.status === 418 && reason.sent === false)
+      assert.equal((yield* Effect.flip(second.broker.submit(order)))._tag, "OrderNotSent")
+      const { stream } = second.broker
+      const silent = yield* Effect.flip(stream({ event: () => {}, undecoded: () => {} }))
+      assert.equal(silent.reason._tag, "Throttled")
+      assert.equal(asked.length, 1)
+      yield* Effect.promise(() => Deno.remove(folder, { recursive: true }))
+    }),
+)
+
+venueTest(
+  "what the venue says of its limits and of what is used is taken from its answers",
+  () =>
+    Effect.gen(function* () {
+      const usage = { "x-mbx-used-weight-1m": "5690", "x-mbx-order-count-10s": "7" }
+      const { endpoints, asked } = yield* badVenue(
+        json(200, { canTrade: true, balances: [] }, usage),
+      )
+      const { broker, rest } = yield* connectTo(endpoints)
+      yield* broker.balances
+      const used = (name: string) =>
+        rest.governor.usage().find(({ bucket }) => bucket === name)?.used
+      assert.equal(used("weight_1m"), 5_690)
+      assert.equal(used("orders_10s"), 7)
+      // What is left is kept for cancels.
+      assert.equal((yield* Effect.flip(broker.balances)).reason._tag, "Throttled")
+      assert.equal(asked.length, 1)
+      assert.equal(
+        yield* Effect.map(Effect.flip(broker.cancel(BTC, "keel-1")), String).pipe(
+          Effect.map((error) => error.includes("rate limited")),
+          Effect.orElseSucceed(() => false),
+        ),
+        false,
+      )
+      assert.equal(asked.length, 2)
+    }),
+)
 
 venueTest(
   "submit() returns the venue's id, whatever its length, and sends what was asked",

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net"
 import { Clock, Effect, Redacted, type Scope } from "effect"
 import { WebSocketServer } from "ws"
+import type { BanStore } from "../../../venues/governor.ts"
 import { makeBroker } from "../../../venues/binance/broker.ts"
 import { makeMarketData } from "../../../venues/binance/market_data.ts"
 import { makeRest } from "../../../venues/binance/rest.ts"
@@ -53,6 +54,7 @@ export interface Connecting {
   readonly timeoutMs?: number
   /** Our clock minus the machine's. */
   readonly skewMs?: number
+  readonly bans?: BanStore
 }
 
 /** The adapter, as the runtime builds it. */
@@ -72,6 +74,7 @@ export const connectTo = Effect.fnUntraced(function* (
     makeRest({
       ...{ url: endpoints.rest, keys, timeoutMs, recvWindowMs: 3_000, traffic },
       wallClockMs: () => Date.now(),
+      ...(options.bans !== undefined && { bans: options.bans }),
     }),
     Clock.Clock,
     clock,
