@@ -38,9 +38,16 @@ export interface Network {
   handshakesOpen: number
   /** Sent on connections that stand, and not answered. */
   pingsOpen: number
+  /** Grows with every frame that we send and every connection that begins, stands or ends. */
+  stirred: number
 }
 export const Network = Context.Reference<Network>("venues/socket/Network", {
-  defaultValue: () => ({ clock: Clock.Clock.defaultValue(), handshakesOpen: 0, pingsOpen: 0 }),
+  defaultValue: () => ({
+    clock: Clock.Clock.defaultValue(),
+    handshakesOpen: 0,
+    pingsOpen: 0,
+    stirred: 0,
+  }),
 })
 
 /** Counts what is on its way between a venue and us: a replay waits until nothing is. */
@@ -69,14 +76,23 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
   readonly url: string
   readonly policy: LivenessPolicy
   readonly traffic: Traffic
+  /**
+   * Whether the scope closes only once the peer has confirmed, or the grace is over: for a venue
+   * that counts connections and would refuse the next one. Default false.
+   */
+  readonly awaitsClose?: boolean
 }): Effect.fn.Return<Connection, VenueError, Scope.Scope> {
   const { venue, doing, url, policy, traffic } = options
   const network = yield* Network
   let known: VenueFailure | undefined
   let look = () => {}
+  let closed = Promise.resolve()
+  // Added before the socket is, so run after it has been told to close.
+  if (options.awaitsClose) yield* Effect.addFinalizer(() => Effect.promise(() => closed))
   const construct = (address: string) => {
     const live = liveSocket(address, policy, network, (failure) => known ??= failure)
     look = live.look
+    closed = new Promise((done) => void live.socket.once("close", () => done()))
     live.socket.on("message", () => traffic.framesReceived++)
     return live.socket as unknown as Socket.WebSocketLike
   }
@@ -97,7 +113,11 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
       ),
       fail,
     ),
-    send: (frame) => Effect.mapError(write(frame), fail),
+    send: (frame) =>
+      Effect.suspend(() => {
+        network.stirred++
+        return Effect.mapError(write(frame), fail)
+      }),
   }
 })
 
@@ -120,10 +140,12 @@ function liveSocket(
   let isShaking = true
   let pingsOpen = 0
   const shaken = () => {
+    network.stirred++
     if (isShaking) network.handshakesOpen--
     isShaking = false
   }
   network.handshakesOpen++
+  network.stirred++
   const heard = () => void (heardAt = now())
   for (const sign of ["open", "message", "ping", "pong"] as const) socket.on(sign, heard)
   socket.on("open", shaken)
