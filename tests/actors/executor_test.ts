@@ -427,15 +427,20 @@ everySeed("an order is not asked about while the venue wants no questions", (wor
 everySeed("what a strategy wanted before it was swapped is not opened after", (world) => {
   const from = `a:${BTC}`
   const keel = trading(world, { assignments: [assignment("a", BTC)] })
+  const swap = (commandId: string) =>
+    keel.post({
+      commandId,
+      type: "swap_strategy",
+      scope: { kind: "strategy", id: from },
+      strategy: "b",
+    })
   // The swap is written while the signal is on its way through risk.
-  keel.post({
-    commandId: "s",
-    type: "swap_strategy",
-    scope: { kind: "strategy", id: from },
-    strategy: "b",
-  })
+  swap("s")
   keel.signal("enter", BTC, from)
   keel.run(3_000)
+  // Where the signal was faster, its order was under way and the swap was refused.
+  if (world.books().assignments.has(from)) swap("again")
+  keel.run(1_000)
   keel.signal("enter", BTC, from)
   keel.run(3_000)
   const holders = [...world.books().positions.get(BTC)?.holders.keys() ?? []]
