@@ -100,6 +100,16 @@ export interface MarketDataSink {
   readonly event: (event: MarketEvent) => boolean
   /** A frame that means nothing to us; counted and shown, never fatal, never guessed. */
   readonly undecoded: (frame: string, reason: string) => void
+  /**
+   * The venue will not send this on this connection, for the reason stated, while the rest goes on:
+   * more instruments than the plan has, a channel it has not. Asking again would not help. Where it
+   * is absent such an answer counts as `undecoded`.
+   */
+  readonly refused?: (
+    instruments: ReadonlyArray<InstrumentId>,
+    what: "prices" | "statuses",
+    reason: string,
+  ) => void
 }
 
 export interface MarketData {

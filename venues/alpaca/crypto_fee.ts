@@ -8,7 +8,7 @@
  * better rate or an order rested, the balances will show it, and reconciliation says by how much.
  * Shares are free.
  */
-import { type Decimal, decimal, multiply, roundTo, zero } from "../../domain/decimal.ts"
+import { ceilTo, type Decimal, decimal, multiply, zero } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import { baseOf, isPair, symbolOf } from "./symbols.ts"
 
@@ -21,8 +21,8 @@ export type CryptoFee = (fill: {
 
 /** A taker's, up to 100,000 dollars a month: what every account begins with. */
 export const TAKER_FEE_BPS = 25
-/** The venue's smallest part of a coin and of a balance. */
-const FEE_SCALE = 9
+/** Rounded up to this: nothing is rounded in the account's favour. */
+const FEE_STEP = decimal("0.00000001")
 const basisPoint = decimal("0.0001")
 
 export function cryptoFee(feeBps: number): CryptoFee {
@@ -32,7 +32,7 @@ export function cryptoFee(feeBps: number): CryptoFee {
     if (!isPair(instrument)) return { fee: zero, feeAsset: quote }
     const received = side === "buy" ? quantity : multiply(quantity, price)
     return {
-      fee: roundTo(multiply(received, rate), FEE_SCALE),
+      fee: ceilTo(multiply(received, rate), FEE_STEP),
       feeAsset: side === "buy" ? base : quote,
     }
   }

@@ -23,7 +23,6 @@ import {
   QuoteMessage,
   type QuoteRow,
   StatusMessage,
-  SubscriptionMessage,
   TradeMessage,
   type TradeRow,
   TradeUpdate,
@@ -35,12 +34,8 @@ export type Control =
   | { readonly _tag: "Connected" }
   | { readonly _tag: "Authenticated" }
   | { readonly _tag: "Unauthorized"; readonly reason: string }
-  /** Symbols of what the market stream sends from now on. */
-  | {
-    readonly _tag: "Subscribed"
-    readonly quotes: ReadonlySet<string>
-    readonly statuses: ReadonlySet<string>
-  }
+  /** What the market stream sends has changed as asked. */
+  | { readonly _tag: "Subscribed" }
   | { readonly _tag: "Listening"; readonly streams: ReadonlyArray<string> }
   | { readonly _tag: "Refusal"; readonly code: number; readonly reason: string }
 
@@ -68,7 +63,6 @@ const decodeStatus = Schema.decodeUnknownResult(StatusMessage)
 const decodeLuld = Schema.decodeUnknownResult(LuldMessage)
 const decodeCorrection = Schema.decodeUnknownResult(CorrectionMessage)
 const decodeCancel = Schema.decodeUnknownResult(CancelMessage)
-const decodeSubscription = Schema.decodeUnknownResult(SubscriptionMessage)
 const decodeUpdate = Schema.decodeUnknownResult(TradeUpdate)
 
 const ignored = { _tag: "Ignored" } as const
@@ -131,11 +125,7 @@ function market(message: unknown, symbols: SymbolMap): Decoded {
       if (message.msg === "authenticated") return { _tag: "Authenticated" }
       return undecoded(`unknown success ${quoted(message.msg)}`)
     case "subscription":
-      return settled(decodeSubscription(message), ({ quotes, statuses }) => ({
-        _tag: "Subscribed",
-        quotes: new Set(quotes),
-        statuses: new Set(statuses),
-      }))
+      return { _tag: "Subscribed" }
     case "error":
       return refusal(message)
     // Daily bars follow New York's days, the others are not asked for.

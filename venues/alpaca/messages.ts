@@ -128,15 +128,6 @@ export const CorrectionMessage = Struct({
 
 export const CancelMessage = Struct({ S: Text, x: optionalKey(Text), i: Id, t: Timestamp })
 
-const channel = optionalKey(NullOr(List(Text)))
-/** The whole list of what this connection gets, after every change of it. */
-export const SubscriptionMessage = Struct({
-  trades: channel,
-  quotes: channel,
-  statuses: channel,
-  lulds: channel,
-})
-
 /** Row by row: one that does not decode must not cost the others. */
 const rows = NullOr(Schema.Record(Text, NullOr(List(Schema.Unknown))))
 const nextPage = optionalKey(NullOr(Text))
