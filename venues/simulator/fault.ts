@@ -3,8 +3,8 @@
  * the control endpoint through one schema.
  *
  * A fault says what happens, to whom, from when to when, how often and how likely.
- * Five classes, by what they strike: a request, an upgrade, a frame, all connections,
- * the venue itself.
+ * Six classes, by what they strike: a request, an upgrade, a login, a frame, all
+ * connections, the venue itself. A venue says which of them it cannot have.
  */
 import { Schema } from "effect"
 
@@ -15,12 +15,12 @@ const Count = Schema.Int.check(Schema.isGreaterThan(0))
 export const Matcher = Schema.Struct({
   /** `GET`, `POST`, …, or the WS-API method. */
   method: Schema.optionalKey(Schema.String),
-  /** REST path. */
+  /** Of a request or an upgrade. */
   path: Schema.optionalKey(Schema.String),
   symbol: Schema.optionalKey(Schema.String),
-  /** Public stream, as in `btcusdt@trade`. */
+  /** Public stream, as in `btcusdt@trade`, or channel, as in `quotes`. */
   stream: Schema.optionalKey(Schema.String),
-  /** Type of a user data event. */
+  /** Type of a user data event or a trade update. */
   event: Schema.optionalKey(Schema.String),
   /** Execution type of an execution report. */
   execution: Schema.optionalKey(Schema.String),
@@ -103,6 +103,29 @@ export const UpgradeFault = Schema.Union([
 ])
 export type UpgradeFault = typeof UpgradeFault.Type
 
+/** Struck by who logs in to a stream, or subscribes on it; of Alpaca's streams. */
+export const LoginFault = Schema.Union([
+  /** The slot is taken: 406. Whether the venue then closes is its own matter, unless said here. */
+  Schema.Struct({
+    kind: Schema.Literal("slot_busy"),
+    ...common,
+    closes: Schema.optionalKey(Schema.Boolean),
+  }),
+  /** The keys are not good: 402, or `unauthorized`. */
+  Schema.Struct({
+    kind: Schema.Literal("auth_failure"),
+    ...common,
+    closes: Schema.optionalKey(Schema.Boolean),
+  }),
+  /** Too many symbols (405), or none of them for this plan (409). */
+  Schema.Struct({
+    kind: Schema.Literal("subscription_error"),
+    ...common,
+    code: Schema.Literals([405, 408, 409, 410, 500]),
+  }),
+])
+export type LoginFault = typeof LoginFault.Type
+
 /** Struck by a frame on its way out, public or private. */
 export const FrameFault = Schema.Union([
   /** It is not sent. */
@@ -183,12 +206,51 @@ export const VenueFault = Schema.Union([
     ordersPer10s: Schema.optionalKey(Count),
     connectionsPer5m: Schema.optionalKey(Count),
   }),
+  /** Trading in one symbol stops, for `ms` or until it is resumed. */
+  Schema.Struct({
+    kind: Schema.Literal("halt"),
+    ...common,
+    symbol: Schema.String,
+    /** As the tape has it, `T1` or `LUDP`. */
+    code: Schema.optionalKey(Schema.String),
+    reason: Schema.optionalKey(Schema.String),
+    ms: Schema.optionalKey(Millis),
+  }),
+  Schema.Struct({ kind: Schema.Literal("resume"), ...common, symbol: Schema.String }),
+  /** Limit up, limit down: prices nobody may trade beyond. By default 5 % around the last one. */
+  Schema.Struct({
+    kind: Schema.Literal("luld"),
+    ...common,
+    symbol: Schema.String,
+    up: Schema.optionalKey(Schema.String),
+    down: Schema.optionalKey(Schema.String),
+  }),
+  /** The last print was something else, or nothing. */
+  Schema.Struct({
+    kind: Schema.Literal("trade_correction"),
+    ...common,
+    symbol: Schema.String,
+    price: Schema.optionalKey(Schema.String),
+    size: Schema.optionalKey(Schema.String),
+  }),
+  Schema.Struct({ kind: Schema.Literal("trade_cancel"), ...common, symbol: Schema.String }),
+  Schema.Struct({ kind: Schema.Literal("imbalance"), ...common, symbol: Schema.String }),
+  /** The exchanges are in this phase for `ms`, whatever the calendar says. */
+  Schema.Struct({
+    kind: Schema.Literal("session"),
+    ...common,
+    phase: Schema.Literals(["closed", "overnight", "pre", "core", "post"]),
+    ms: Millis,
+  }),
+  /** Today ends in `ms`. */
+  Schema.Struct({ kind: Schema.Literal("early_close"), ...common, ms: Millis }),
 ])
 export type VenueFault = typeof VenueFault.Type
 
 export const Fault = Schema.Union([
   RequestFault,
   UpgradeFault,
+  LoginFault,
   FrameFault,
   ConnectionFault,
   VenueFault,

@@ -10,6 +10,7 @@ import {
   ConnectionFault,
   type Fault,
   FrameFault,
+  LoginFault,
   type Matcher,
   RequestFault,
   UpgradeFault,
@@ -38,6 +39,7 @@ const JOURNAL_MAX = 10_000
 
 const isRequestFault = Schema.is(RequestFault)
 const isUpgradeFault = Schema.is(UpgradeFault)
+const isLoginFault = Schema.is(LoginFault)
 const isFrameFault = Schema.is(FrameFault)
 const isConnectionFault = Schema.is(ConnectionFault)
 
@@ -46,6 +48,7 @@ export class Faults {
   readonly #now: () => number
   readonly #requests: Array<Armed<RequestFault>> = []
   readonly #upgrades: Array<Armed<UpgradeFault>> = []
+  readonly #logins: Array<Armed<LoginFault>> = []
   readonly #frames: Array<Armed<FrameFault>> = []
   readonly #others: Array<Armed<ConnectionFault | VenueFault>> = []
   #journal: Array<Strike> = []
@@ -71,6 +74,7 @@ export class Faults {
     const armed = { id, chance: Chance.seeded(fault.seed ?? 0, id), left: fault.count ?? Infinity }
     if (isRequestFault(fault)) this.#requests.push({ ...armed, fault })
     else if (isUpgradeFault(fault)) this.#upgrades.push({ ...armed, fault })
+    else if (isLoginFault(fault)) this.#logins.push({ ...armed, fault })
     else if (isFrameFault(fault)) this.#frames.push({ ...armed, fault })
     // What strikes at once strikes once, unless it says how often.
     else this.#others.push({ ...armed, fault, left: fault.count ?? 1 })
@@ -96,6 +100,16 @@ export class Faults {
 
   upgrade(subject: Subject): UpgradeFault | undefined {
     return this.#strike(this.#upgrades, subject)
+  }
+
+  /** Of somebody who wants to be known (`auth`), or to hear something (`subscribe`). */
+  login(subject: Subject & { readonly method: "auth" | "subscribe" }): LoginFault | undefined {
+    const isSubscribing = subject.method === "subscribe"
+    return this.#strike(
+      this.#logins,
+      subject,
+      (fault) => (fault.kind === "subscription_error") === isSubscribing,
+    )
   }
 
   frame(subject: Subject): FrameFault | undefined {
@@ -140,7 +154,7 @@ export class Faults {
   }
 
   #lists(): ReadonlyArray<Array<Armed<Fault>>> {
-    return [this.#requests, this.#upgrades, this.#frames, this.#others]
+    return [this.#requests, this.#upgrades, this.#logins, this.#frames, this.#others]
   }
 }
 

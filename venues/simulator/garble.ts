@@ -25,11 +25,20 @@ export function garble(text: string, as: GarbledAs): string | Uint8Array {
   }
 }
 
-const PRICES = ["p", "b", "a", "L"]
+/** As Binance writes them, and Alpaca's trade updates: text. */
+const PRICES = ["p", "b", "a", "L", "price"]
+/** As Alpaca's market data has them: numbers. */
+const PRICE_NUMBERS = ["p", "bp", "ap", "o", "h", "l", "c", "cp"]
 const PAST_MS = 60_000
 
-function spoil(text: string, as: GarbledAs): string {
+type SpoiledAs = Exclude<GarbledAs, "truncated_json" | "bad_utf8" | "reserved_bits" | "huge_length">
+
+function spoil(text: string, as: SpoiledAs): string {
   const frame: unknown = JSON.parse(text)
+  if (Array.isArray(frame)) {
+    for (const message of frame) if (isFields(message)) spoilMarketData(message, as)
+    return JSON.stringify(frame)
+  }
   if (!isFields(frame)) return text
   // What the frame is about may be wrapped in one of two ways.
   const data = isFields(frame["data"])
@@ -39,7 +48,7 @@ function spoil(text: string, as: GarbledAs): string {
     : frame
   switch (as) {
     case "unknown_event":
-      data["e"] = "somethingNew"
+      data["event" in data ? "event" : "e"] = "somethingNew"
       break
     case "extra_fields":
       data["zz"] = { nested: [1, null, "x"] }
@@ -52,18 +61,46 @@ function spoil(text: string, as: GarbledAs): string {
       break
     case "past_time":
       for (const name of ["E", "T"]) {
-        if (typeof data[name] === "number") data[name] -= PAST_MS
+        const time = data[name]
+        if (typeof time === "number") data[name] = time - PAST_MS
       }
       break
-    case "crossed_quote": {
-      const { a, b } = data
-      if (typeof a === "string" && typeof b === "string") Object.assign(data, { a: b, b: a })
-      break
-    }
+    case "crossed_quote":
+      cross(data, "a", "b")
   }
   return JSON.stringify(frame)
 }
 
-function isFields(value: unknown): value is Record<string, unknown> & { E?: number; T?: number } {
+function spoilMarketData(message: Record<string, unknown>, as: SpoiledAs) {
+  switch (as) {
+    case "unknown_event":
+      message["T"] = "somethingNew"
+      break
+    case "extra_fields":
+      message["zz"] = { nested: [1, null, "x"] }
+      break
+    case "null_price":
+    case "empty_price":
+      for (const name of PRICE_NUMBERS) {
+        if (typeof message[name] === "number") message[name] = as === "null_price" ? null : ""
+      }
+      break
+    case "past_time": {
+      const time = typeof message["t"] === "string" ? Date.parse(message["t"]) : NaN
+      if (!Number.isNaN(time)) message["t"] = new Date(time - PAST_MS).toISOString()
+      break
+    }
+    case "crossed_quote":
+      cross(message, "ap", "bp")
+  }
+}
+
+/** Exchanges two prices of one kind. */
+function cross(fields: Record<string, unknown>, ask: string, bid: string) {
+  const [a, b] = [fields[ask], fields[bid]]
+  if (typeof a === typeof b && a !== undefined) Object.assign(fields, { [ask]: b, [bid]: a })
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value)
 }

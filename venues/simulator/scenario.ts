@@ -9,6 +9,7 @@ import {
   ConnectionFault,
   type Fault,
   FrameFault,
+  LoginFault,
   RequestFault,
   UpgradeFault,
   VenueFault,
@@ -31,6 +32,7 @@ const Kind = Schema.Struct({ kind: Schema.String })
 const FAULTS = [
   ...RequestFault.members,
   ...UpgradeFault.members,
+  ...LoginFault.members,
   ...FrameFault.members,
   ...ConnectionFault.members,
   ...VenueFault.members,

@@ -89,8 +89,23 @@ function strikeVenue(fault: VenueFault, { desk, skew }: Struck) {
   }
 }
 
+const OF_SHARES: ReadonlySet<Fault["kind"]> = new Set([
+  "slot_busy",
+  "auth_failure",
+  "subscription_error",
+  "halt",
+  "resume",
+  "luld",
+  "trade_correction",
+  "trade_cancel",
+  "imbalance",
+  "session",
+  "early_close",
+])
+
 /** What about a fault cannot be carried out at this venue, in one line. */
 export function impossible(fault: Fault, listings: ReadonlyArray<Listing>): string | undefined {
+  if (OF_SHARES.has(fault.kind)) return "Binance has none of that; say which venue is meant"
   if (fault.kind !== "listing") return undefined
   const listing = listings.find((one) => one.symbol === fault.symbol)
   if (listing === undefined) return `symbol ${fault.symbol} is not listed`
