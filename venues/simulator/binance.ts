@@ -24,6 +24,7 @@ import type { BinanceVenue } from "./binance_venue.ts"
 import { formatAtoms, parseAtoms } from "./decimals.ts"
 import type { Fault } from "./fault.ts"
 import { Faults } from "./faults.ts"
+import { makeLater } from "./later.ts"
 import type { Ledger, LedgerContents, LedgerError } from "./ledger.ts"
 import { makeOutbox } from "./outbox.ts"
 import type { RecordingError } from "./recording.ts"
@@ -173,18 +174,6 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
     },
     faults,
     arm,
-  }
-})
-
-/** Runs things later on the venue's clock, until the venue closes. */
-const makeLater = Effect.fn("SimulatedBinance.later")(function* (
-  onClock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
-) {
-  const scope = yield* Effect.scope
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  return (ms: number, act: () => void) => {
-    const run = onClock(Effect.andThen(Effect.sleep(ms), Effect.sync(act)))
-    fork(Effect.forkIn(run, scope))
   }
 })
 

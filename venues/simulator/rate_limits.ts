@@ -47,7 +47,8 @@ export function rateLimitsBody(limits: Limits) {
   ]
 }
 
-class Window {
+/** A count that begins again with every whole period. */
+export class Window {
   readonly #lengthMs: number
   #startedAt = 0
   #used = 0
