@@ -7,18 +7,14 @@
  */
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { forever } from "../../actors/runtime/forever.ts"
-import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
   type Broker,
   type Execution,
   OrderNotSent,
-  OrderRefused,
   type OrderReport,
   OrderUnknown,
   type PrivateEvent,
-  type RefusalReason,
-  type SubmitError,
 } from "../broker.ts"
 import {
   Closed,
@@ -32,15 +28,23 @@ import {
 import { type LivenessPolicy, refusal, type Traffic } from "../socket.ts"
 import { openGoverned } from "./connection.ts"
 import { decodePrivateFrame, orderStatus } from "./decode.ts"
-import { AccountInformation, MyTrades, OrderInformation, OrderInformations } from "./messages.ts"
 import {
-  type Refused,
-  refusedFailure,
-  type Rest,
-  TEXT_MAX,
-  venueError,
-  WRONG_TIME,
-} from "./rest.ts"
+  AccountInformation,
+  CanceledOrder,
+  MyTrades,
+  OrderInformation,
+  OrderInformations,
+  Replaced,
+} from "./messages.ts"
+import {
+  capabilities,
+  orderParams,
+  replaceError,
+  replacementParams,
+  submitError,
+} from "./orders.ts"
+import type { Params } from "./request_costs.ts"
+import { type Refused, refusedFailure, type Rest, TEXT_MAX, venueError } from "./rest.ts"
 import { type Keys, sign } from "./signing.ts"
 import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
@@ -55,13 +59,14 @@ export interface BrokerOptions {
   readonly instruments: ReadonlyArray<InstrumentId>
   readonly recvWindowMs: number
   readonly subscribeTimeoutMs: number
+  /** Told when the venue refuses an order by its trading rules: ours are old. */
+  readonly rulesBroken?: (instrument: InstrumentId) => void
 }
 
 /** The venue gives up on its matching engine after ten seconds: later, "no such order" is true. */
 const ENGINE_TIMEOUT_MS = 10_000
 const EXECUTIONS_MAX = 1_000
-/** The answer of the matching engine was lost on the venue's side: the order may stand. */
-const unknownCodes: ReadonlySet<number> = new Set([-1000, -1001, -1006, -1007, -1008, -1016])
+const FILTER_FAILURE = -1013
 const UNKNOWN_ORDER = -2011
 const NO_SUCH_ORDER = -2013
 const Answer = Schema.Unknown
@@ -79,18 +84,9 @@ export function makeBroker(options: BrokerOptions): Broker {
       const reason = new Forbidden({ detail: "this key may not trade" })
       return yield* new VenueError({ venue: VENUE, doing: "GET /api/v3/account", reason })
     }),
-    capabilities: {
-      orderTypes: new Set(["market", "limit"]),
-      timeInForces: new Set(["gtc"]),
-      notional: false,
-      bracket: false,
-      extendedHours: false,
-    },
+    capabilities,
     submit: submitOf(options),
-    replace: () =>
-      Effect.fail(
-        new OrderNotSent({ detail: "orders are not replaced here: cancel and send anew" }),
-      ),
+    replace: replaceOf(options),
     cancelAll: Effect.map(
       Effect.forEach(options.instruments, (instrument) => cancelAllOf(rest, instrument)),
       (counts) => counts.reduce((sum, count) => sum + count, 0),
@@ -173,67 +169,123 @@ function accountOf(rest: Rest) {
   )
 }
 
-function submitOf({ rest, recvWindowMs }: BrokerOptions): Broker["submit"] {
+function submitOf(options: BrokerOptions): Broker["submit"] {
   return Effect.fn("binance.submit")(function* (order) {
-    if (order.type === "limit" && order.price === undefined) {
-      return yield* new OrderNotSent({ detail: "a limit order needs a price" })
-    }
-    const sentAt = yield* Clock.currentTimeMillis
-    const conclusiveAt = Math.ceil(sentAt) + recvWindowMs + ENGINE_TIMEOUT_MS
-    const answer = yield* rest.call(
-      "POST",
-      "api/v3/order",
-      {
-        symbol: symbolOf(order.instrument),
-        side: order.side === "buy" ? "BUY" : "SELL",
-        type: order.type === "market" ? "MARKET" : "LIMIT",
-        ...(order.price !== undefined && { price: formatDecimal(order.price), timeInForce: "GTC" }),
-        quantity: formatDecimal(order.quantity),
-        newClientOrderId: order.clientOrderId,
-        // What was filled comes by the private stream, in one form only.
-        newOrderRespType: "RESULT",
-      },
-      OrderInformation,
-      true,
-    ).pipe(
-      Effect.mapError((failure) => submitError(failure, conclusiveAt)),
-    )
-    if (answer.clientOrderId !== order.clientOrderId) {
-      const cause = `the answer is about another order: ${answer.clientOrderId.slice(0, 40)}`
-      return yield* new OrderUnknown({ cause, conclusiveAt })
-    }
-    return { venueOrderId: String(answer.orderId) }
+    const params = orderParams(order)
+    if (params instanceof OrderNotSent) return yield* params
+    return yield* place(options, order.instrument, params)
   })
 }
 
-function submitError(failure: Refused | VenueFailure, conclusiveAt: number): SubmitError {
-  if (failure._tag === "Throttled" && failure.sent === false) {
-    return new OrderNotSent({ detail: describe(failure) })
-  }
-  if (failure._tag !== "Refused") {
-    return new OrderUnknown({ cause: describe(failure), conclusiveAt })
-  }
-  const { code, text, status } = failure
-  // Refused for its time alone: for certain nothing of it exists.
-  if (code === WRONG_TIME) return new OrderNotSent({ detail: `${code} ${text}` })
-  if (status >= 500 || unknownCodes.has(code)) {
-    return new OrderUnknown({ cause: `${code} ${text}`, conclusiveAt })
-  }
-  return new OrderRefused({ reason: reasonOf(code, text), code: String(code), text })
+/** Sends one order, once. */
+const place = Effect.fnUntraced(function* (
+  options: BrokerOptions,
+  instrument: InstrumentId,
+  params: Params,
+) {
+  const { rest, rulesBroken } = options
+  const answer = yield* rest.call("POST", "api/v3/order", params, OrderInformation, true).pipe(
+    Effect.catch((failure) => {
+      if (isRuleBroken(failure)) rulesBroken?.(instrument)
+      return Effect.flatMap(
+        conclusiveAt(options),
+        (time) => Effect.fail(submitError(failure, time)),
+      )
+    }),
+  )
+  return yield* acknowledged(options, answer, String(params.newClientOrderId))
+})
+
+const acknowledged = Effect.fnUntraced(function* (
+  options: BrokerOptions,
+  answer: typeof OrderInformation.Type,
+  clientOrderId: string,
+) {
+  if (answer.clientOrderId === clientOrderId) return { venueOrderId: String(answer.orderId) }
+  const cause = `the answer is about another order: ${answer.clientOrderId.slice(0, 40)}`
+  return yield* new OrderUnknown({ cause, conclusiveAt: yield* conclusiveAt(options) })
+})
+
+/** From now on, in the worst case: sent just now, held back by the venue for as long as it may. */
+function conclusiveAt({ recvWindowMs }: BrokerOptions): Effect.Effect<number> {
+  return Effect.map(
+    Clock.currentTimeMillis,
+    (now) => Math.ceil(now) + recvWindowMs + ENGINE_TIMEOUT_MS,
+  )
 }
 
-/** The venue says most of it in words under two codes. */
-function reasonOf(code: number, text: string): RefusalReason {
-  if (code === -1013) return text.startsWith("Market is closed") ? "market_closed" : "trading_rule"
-  if (code === -1015) return "throttled"
-  if (code === -1121) return "unknown_instrument"
-  if (code === -2014 || code === -2015 || code === -1022) return "keys"
-  if (code !== -2010) return "other"
-  if (text.includes("insufficient balance")) return "insufficient_funds"
-  if (text.startsWith("Duplicate order")) return "duplicate_id"
-  if (text.startsWith("Market is closed")) return "market_closed"
-  return "trading_rule"
+/** Its grid or its limits are not what we think they are. */
+function isRuleBroken(failure: Refused | VenueFailure): boolean {
+  return failure._tag === "Refused" && failure.code === FILTER_FAILURE
 }
+
+/**
+ * An order that nothing was filled of is replaced in one step, which fails when that has changed. Of
+ * any other, the cancel's answer says what is left, and only then can that be sent anew: in one step
+ * a fill on the way would come on top of it.
+ */
+function replaceOf(options: BrokerOptions): Broker["replace"] {
+  const { rest } = options
+  return Effect.fn("binance.replace")(function* (instrument, clientOrderId, change) {
+    const symbol = symbolOf(instrument)
+    const of = { symbol, origClientOrderId: clientOrderId }
+    const old = yield* rest.call("GET", "api/v3/order", of, OrderInformation, true).pipe(
+      Effect.mapError((failure) =>
+        new OrderNotSent({
+          detail: failure._tag === "Refused"
+            ? `the old order: ${failure.code} ${failure.text}`
+            : `the old order: ${describe(failure)}`,
+        })
+      ),
+    )
+    const params = replacementParams(old, change)
+    if (params instanceof OrderNotSent) return yield* params
+    if (old.status === "NEW") {
+      return yield* replaceAtOnce(options, instrument, clientOrderId, params)
+    }
+    const canceled = yield* rest.call("DELETE", "api/v3/order", of, CanceledOrder, true).pipe(
+      Effect.catch((failure) =>
+        Effect.flatMap(
+          conclusiveAt(options),
+          (time) => Effect.fail(submitError(failure, time)),
+        )
+      ),
+    )
+    const remaining = replacementParams({ ...old, executedQty: canceled.executedQty }, change)
+    if (remaining instanceof OrderNotSent) return yield* remaining
+    return yield* place(options, instrument, remaining)
+  })
+}
+
+const replaceAtOnce = Effect.fnUntraced(function* (
+  options: BrokerOptions,
+  instrument: InstrumentId,
+  clientOrderId: string,
+  params: Params,
+) {
+  const answer = yield* options.rest.call(
+    "POST",
+    "api/v3/order/cancelReplace",
+    {
+      ...params,
+      cancelReplaceMode: "STOP_ON_FAILURE",
+      cancelRestrictions: "ONLY_NEW",
+      cancelOrigClientOrderId: clientOrderId,
+    },
+    Replaced,
+    true,
+  ).pipe(
+    Effect.map(({ newOrderResponse }) => newOrderResponse),
+    Effect.catch((failure) =>
+      Effect.flatMap(conclusiveAt(options), (time) => {
+        if (isRuleBroken(failure)) options.rulesBroken?.(instrument)
+        const error = replaceError(failure, time)
+        return "placed" in error ? Effect.succeed(error.placed) : Effect.fail(error)
+      })
+    ),
+  )
+  return yield* acknowledged(options, answer, String(params.newClientOrderId))
+})
 
 /** A status that means nothing to us is a failure: an order must not seem to be missing. */
 function reportOf(
@@ -252,7 +304,7 @@ function reportOf(
     instrument,
     status,
     filledQuantity: order.executedQty,
-    reason: "",
+    reason: order.expiryReason ?? "",
     time: order.updateTime ?? order.transactTime ?? 0,
   })
 }
@@ -269,7 +321,11 @@ function executionsOf(rest: Rest, instrument: InstrumentId, since: number) {
     )
   return Effect.gen(function* () {
     const executions: Array<Execution> = []
-    let from: Readonly<Record<string, string | number>> = { startTime: Math.floor(since) }
+    // `since` may be of our clock or of a fill: earlier is safe, later would miss some.
+    const behindMs = Math.min(0, rest.clockOffsetMs())
+    let from: Readonly<Record<string, string | number>> = {
+      startTime: Math.max(0, Math.floor(since + behindMs)),
+    }
     while (true) {
       const trades = yield* page(from)
       executions.push(...trades.map((trade) => executionOf(trade, instrument)))

@@ -175,10 +175,27 @@ export const OrderInformation = Struct({
   clientOrderId: Text,
   executedQty: Quantity,
   status: Text,
+  side: Schema.optionalKey(Text),
+  type: Schema.optionalKey(Text),
+  timeInForce: Schema.optionalKey(Text),
+  origQty: Schema.optionalKey(Quantity),
+  price: Schema.optionalKey(Quantity),
+  stopPrice: Schema.optionalKey(Quantity),
+  /** On an order that has expired, if the venue says why. */
+  expiryReason: Schema.optionalKey(Text),
   updateTime: Schema.optionalKey(Time),
   transactTime: Schema.optionalKey(Time),
 })
 export const OrderInformations = List(OrderInformation)
+
+/** What was cancelled: its own id is `origClientOrderId`. */
+export const CanceledOrder = Struct({ orderId: Id, executedQty: Quantity, status: Text })
+
+export const Replaced = Struct({
+  cancelResult: Schema.Literal("SUCCESS"),
+  newOrderResult: Schema.Literal("SUCCESS"),
+  newOrderResponse: OrderInformation,
+})
 
 export const MyTrades = List(Struct({
   id: Id,

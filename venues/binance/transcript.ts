@@ -5,15 +5,12 @@
  * that mean nothing an `undecoded` with the reason. It keeps the books of the instruments it has
  * seen and nothing else, so a recording may be of any length.
  */
-import { type Decimal, formatDecimal } from "../../domain/decimal.ts"
+import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
-import type { Execution, OrderReport } from "../broker.ts"
+import { executionEvent, orderEvent, partsOf, texts, type TranscriptEvent } from "../transcript.ts"
 import { decodeFrame, type Depth, type Snapshot } from "./decode.ts"
 import { LocalBook } from "./local_book.ts"
 import type { SymbolMap } from "./symbols.ts"
-
-/** JSON-ready: decimals and ids are text, times are epoch milliseconds. */
-export type TranscriptEvent = { readonly type: string } & Readonly<Record<string, unknown>>
 
 /** Snapshots whose instrument is not known yet; a recorder fetches one per instrument. */
 const ORPHANS_MAX = 64
@@ -145,28 +142,6 @@ export class Transcript {
   }
 }
 
-/**
- * `{...}`, `<receive time in ns> {...}`, `<unix seconds>: {...}` or `<url> -> <unix seconds>: {...}`.
- * A header `<url> <-> <unix seconds>` holds no frame.
- */
-export function partsOf(
-  line: string,
-): { readonly frame: string; readonly receivedAt: number | undefined } {
-  const text = line.trim()
-  const raw = { frame: text, receivedAt: undefined }
-  if (text.startsWith("{")) return raw
-  const nanoseconds = /^(\d{16,20}) (.*)$/su.exec(text)
-  if (nanoseconds !== null) {
-    const receivedAt = Number(BigInt(nanoseconds[1]!) / 1_000_000n)
-    return { frame: nanoseconds[2]!, receivedAt }
-  }
-  if (/^\S+ <-> \d{9,11}(?:\.\d+)?$/u.test(text)) return { ...raw, frame: "" }
-  const seconds = /^(?:\S+ -> )?(\d{9,11})(?:\.(\d+))?: (.*)$/su.exec(text)
-  if (seconds === null) return raw
-  const milliseconds = `${seconds[1]}${(seconds[2] ?? "").slice(0, 3).padEnd(3, "0")}`
-  return { frame: seconds[3]!, receivedAt: Number(milliseconds) }
-}
-
 function gap(
   instrument: InstrumentId,
   stream: "trade" | "depth",
@@ -175,32 +150,6 @@ function gap(
   return { type: "gap", instrument, stream, ...missing }
 }
 
-function executionEvent(execution: Execution): TranscriptEvent {
-  const { instrument, executionId, clientOrderId, venueOrderId, side, feeAsset, time } = execution
-  const { quantity, price, fee } = execution
-  return {
-    type: "execution",
-    instrument,
-    executionId,
-    clientOrderId,
-    venueOrderId,
-    side,
-    ...texts({ quantity, price, fee }),
-    feeAsset,
-    time,
-  }
-}
-
-function orderEvent({ filledQuantity, ...report }: OrderReport): TranscriptEvent {
-  return { type: "order", ...report, filledQuantity: formatDecimal(filledQuantity) }
-}
-
 function levels(pairs: Depth["bids"]): ReadonlyArray<readonly [string, string]> {
   return pairs.map(([price, size]) => [formatDecimal(price), formatDecimal(size)])
-}
-
-function texts(decimals: Readonly<Record<string, Decimal>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(decimals).map(([name, value]) => [name, formatDecimal(value)]),
-  )
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
 import { guessedSymbols } from "../../../venues/binance/symbols.ts"
-import { partsOf, Transcript } from "../../../venues/binance/transcript.ts"
+import { Transcript } from "../../../venues/binance/transcript.ts"
+import { partsOf } from "../../../venues/transcript.ts"
 import {
   accountPosition,
   bookTicker,

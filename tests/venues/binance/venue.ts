@@ -55,6 +55,7 @@ export interface Connecting {
   /** Our clock minus the machine's. */
   readonly skewMs?: number
   readonly bans?: BanStore
+  readonly rulesBroken?: (instrument: string) => void
 }
 
 /** The adapter, as the runtime builds it. */
@@ -83,6 +84,7 @@ export const connectTo = Effect.fnUntraced(function* (
   const broker = makeBroker({
     ...{ wsApiUrl: endpoints.wsApi, rest, keys, policy, traffic, quoteAsset: "USDT" },
     ...{ instruments: [BTC, ETH], recvWindowMs: 3_000, subscribeTimeoutMs: 1_000 },
+    ...(options.rulesBroken !== undefined && { rulesBroken: options.rulesBroken }),
   })
   return { rest, market, broker, traffic }
 })
