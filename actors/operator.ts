@@ -24,6 +24,7 @@ import {
   subtract,
   zero,
 } from "../domain/decimal.ts"
+import type { SessionPhase } from "../domain/calendar.ts"
 import type { Event } from "../domain/event.ts"
 import {
   type Instrument,
@@ -53,6 +54,8 @@ export interface OperatorOptions {
   /** Crashing an actor on purpose is for the simulated venue only. */
   readonly mayCrash: boolean
   readonly mailboxMax: number
+  /** Undefined where the market never closes, and while it is not known. */
+  readonly session: (instrument: Instrument) => SessionPhase | undefined
   /** How long the venue may take over cancelling, and over closing, in one round of a flatten. */
   readonly confirmTimeoutMs: number
   readonly lookEveryMs: number
@@ -67,8 +70,8 @@ type Tone = "plain" | "confirmed" | "warning" | "error"
 
 /** A position that moved while it was closed is closed again; more rounds than this is a person's case. */
 const ROUNDS = 3
-/** The alert of a flatten that did not end flat; the next one that does resolves it. */
-const FLATTEN = "flatten"
+/** The alert of a flatten that did not end flat there; the next one that does resolves it. */
+const flattenAlert = (venue: string) => `flatten:${venue}`
 const REPLY_TIMEOUT_MS = 10_000
 
 export function operator(options: OperatorOptions) {
@@ -137,7 +140,10 @@ function begin(command: Command, state: State, options: OperatorOptions, actor: 
   const { books } = state
   return carryOut(command, state, options, actor).pipe(
     Effect.catch((error) =>
-      record(actor, books, ended(command, books, `failed: ${error.message}`, "error"))
+      record(actor, books, [
+        ...alertsAfter(command, books, venuesOf(command, options), `failed: ${error.message}`),
+        step(command.commandId, `failed: ${error.message}`, "error", true),
+      ])
     ),
   )
 }
@@ -164,10 +170,12 @@ const resumable: ReadonlySet<Command["type"]> = new Set([
 ])
 
 /** Whoever has let trading go on since does not want a flatten of before to halt it again. */
-function isOverruled({ command, seq }: CommandState, books: Books): boolean {
-  return command.type === "flatten" &&
-    [...books.commands.values()].some((later) =>
-      later.seq > seq && later.command.type === "resume" && later.command.scope.kind === "all"
+function isOverruled({ command: { scope, type }, seq }: CommandState, books: Books): boolean {
+  return type === "flatten" &&
+    [...books.commands.values()].some(({ command, seq: later }) =>
+      later > seq && command.type === "resume" &&
+      (command.scope.kind === "all" ||
+        command.scope.kind === scope.kind && command.scope.id === scope.id)
     )
 }
 
@@ -180,22 +188,29 @@ function orphanStep({ commandId, scope, type }: Command): Event {
   return step(commandId, text, "warning", true)
 }
 
-/** The last word about a command. A flatten that did not end flat is everybody's business. */
-function ended(
-  { commandId, type }: Command,
+/** A flatten that did not end flat is everybody's business; `trouble` undefined is flat. */
+function alertsAfter(
+  { type }: Command,
   books: Books,
-  text: string,
-  tone: Tone,
+  venues: ReadonlyArray<string>,
+  trouble: string | undefined,
 ): ReadonlyArray<Event> {
-  const end = step(commandId, text, tone, true)
-  if (type !== "flatten") return [end]
-  if (tone !== "confirmed") {
-    const title = "A flatten did not end flat"
-    return [{ _tag: "AlertRaised", id: FLATTEN, severity: "critical", title, detail: text }, end]
-  }
-  const alert = books.alerts.get(FLATTEN)
-  const isRaised = alert !== undefined && alert.resolvedAt === undefined
-  return isRaised ? [{ _tag: "AlertResolved", id: FLATTEN }, end] : [end]
+  if (type !== "flatten") return []
+  return venues.flatMap((venue): ReadonlyArray<Event> => {
+    const id = flattenAlert(venue)
+    if (trouble !== undefined) {
+      const title = `A flatten of ${venue} did not end flat`
+      return [{ _tag: "AlertRaised", id, severity: "critical", title, detail: trouble }]
+    }
+    const alert = books.alerts.get(id)
+    const isRaised = alert !== undefined && alert.resolvedAt === undefined
+    return isRaised ? [{ _tag: "AlertResolved", id }] : []
+  })
+}
+
+/** Those that a flatten is about. */
+function venuesOf({ scope }: Command, { brokers }: OperatorOptions): ReadonlyArray<string> {
+  return scope.kind === "account" ? [scope.id ?? ""] : brokers.map(({ venue }) => venue)
 }
 
 function step(commandId: string, text: string, tone: Tone, final = false): Event {
@@ -218,6 +233,11 @@ const refusalOf = Effect.fnUntraced(function* (
   switch (type) {
     case "pause":
     case "resume":
+      if (scope.kind === "account") {
+        return options.brokers.some(({ venue }) => venue === id)
+          ? undefined
+          : refused(404, `there is no account at ${id}`)
+      }
       return scope.kind === "all" || options.instruments.some((each) => each.id === id)
         ? undefined
         : refused(404, `there is no instrument ${id}`)
@@ -274,8 +294,8 @@ const refusalOf = Effect.fnUntraced(function* (
 
 /** What each command is about. An actor is named by its path in the tree, which has no kind. */
 const kinds: Readonly<Record<Command["type"], ReadonlyArray<CommandScope["kind"]>>> = {
-  pause: ["all", "instrument", "position"],
-  resume: ["all", "instrument", "position"],
+  pause: ["all", "account", "instrument", "position"],
+  resume: ["all", "account", "instrument", "position"],
   flatten: ["all", "account"],
   close_position: ["position", "instrument"],
   override_position: ["position", "instrument"],
@@ -311,24 +331,14 @@ const carryOut = Effect.fnUntraced(function* (
           [halt(`paused by the operator${command.note ? `: ${command.note}` : ""}`)],
           "Paused.",
         )
-        : done([{
-          _tag: "PositionControlChanged",
-          instrument: id,
-          control: "hold",
-          by: "operator",
-        }], `${id} is paused.`)
+        : done(controls(command, "hold", options), `${id} is paused.`)
     case "resume":
       return yield* scope.kind === "all"
         ? done(
           [{ _tag: "TradingStateChanged", state: "active", reason: "", by: "operator" }],
           "Trading.",
         )
-        : done([{
-          _tag: "PositionControlChanged",
-          instrument: id,
-          control: "auto",
-          by: "operator",
-        }], `${id} trades again.`)
+        : done(controls(command, "auto", options), `${id} trades again.`)
     case "override_position": {
       const control = command.control ?? "hold"
       return yield* done(
@@ -341,10 +351,17 @@ const carryOut = Effect.fnUntraced(function* (
     case "close_position":
       return yield* closeAll(command, state, [id], options, actor)
     case "flatten":
-      yield* record(actor, books, [
-        halt("flattened by the operator"),
-        step(commandId, "Trading is halted.", "plain"),
-      ])
+      yield* record(
+        actor,
+        books,
+        scope.kind === "all"
+          ? [halt("flattened by the operator"), step(commandId, "Trading is halted.", "plain")]
+          // The other accounts go on.
+          : [
+            ...controls(command, "hold", options),
+            step(commandId, `Trading at ${id} is paused.`, "plain"),
+          ],
+      )
       return yield* closeAll(
         command,
         state,
@@ -369,6 +386,23 @@ const carryOut = Effect.fnUntraced(function* (
     }
   }
 })
+
+/** Of one instrument, or of all that an account trades. */
+function controls(
+  { scope }: Command,
+  control: "auto" | "hold",
+  { instruments }: OperatorOptions,
+): ReadonlyArray<Event> {
+  const ids = scope.kind === "account"
+    ? instruments.filter(({ venue }) => venue === scope.id).map(({ id }) => id)
+    : [scope.id ?? ""]
+  return ids.map((instrument) => ({
+    _tag: "PositionControlChanged",
+    instrument,
+    control,
+    by: "operator",
+  }))
+}
 
 function halt(reason: string): Event {
   return { _tag: "TradingStateChanged", state: "halted", reason, by: "operator" }
@@ -460,11 +494,77 @@ const waitUntil = Effect.fnUntraced(function* (
   return isTrue()
 })
 
+/** What became of one venue's part. */
+type Ending =
+  | { readonly _tag: "Flat" }
+  /** Its orders are with the venue, which is closed: flat when it has opened, and not before. */
+  | { readonly _tag: "Queued"; readonly detail: string }
+  | { readonly _tag: "NotFlat"; readonly detail: string }
+
+/** All venues side by side: none waits for another, and each speaks for itself. */
+const closeAll = Effect.fnUntraced(function* (
+  command: Command,
+  state: State,
+  ids: ReadonlyArray<InstrumentId>,
+  options: OperatorOptions,
+  actor: Context,
+) {
+  const { books } = state
+  const endings = yield* Effect.forEach(
+    [...Map.groupBy(ids, venueOf)],
+    ([venue, its]) =>
+      Effect.map(
+        closeAt(venue, command, state, its, options, actor),
+        (ending) => [venue, ending] as const,
+      ),
+    { concurrency: "unbounded" },
+  )
+  const isFlat = endings.every(([, { _tag }]) => _tag === "Flat")
+  const isQueued = endings.every(([, { _tag }]) => _tag !== "NotFlat")
+  const tone = isFlat ? "confirmed" : isQueued ? "warning" : "error"
+  yield* record(actor, books, [
+    ...endings.flatMap(([venue, ending]) => {
+      const trouble = ending._tag === "Flat" ? undefined : endingText(ending)
+      return alertsAfter(command, books, [venue], trouble)
+    }),
+    step(command.commandId, lastWord(endings, ids), tone, true),
+  ])
+})
+
+/** The venues that are not flat first. */
+function lastWord(
+  endings: ReadonlyArray<readonly [venue: string, Ending]>,
+  ids: ReadonlyArray<InstrumentId>,
+): string {
+  const [only] = endings
+  const flat = endings.filter(([, { _tag }]) => _tag === "Flat").map(([venue]) => venue)
+  if (only === undefined) return "Flat: there is nothing to close."
+  if (endings.length === 1) {
+    const [, ending] = only
+    if (ending._tag !== "Flat") return endingText(ending)
+    return `${ids.length === 1 ? `${ids[0]} is flat` : "Flat"}: confirmed by the venue.`
+  }
+  if (flat.length === endings.length) return `Flat: confirmed by ${flat.join(" and ")}.`
+  return [
+    ...endings.flatMap(([venue, ending]) =>
+      ending._tag === "Flat" ? [] : [`${venue}: ${endingText(ending)}`]
+    ),
+    ...flat.map((venue) => `${venue}: flat, confirmed by the venue.`),
+  ].join(" ")
+}
+
+function endingText(ending: Exclude<Ending, { readonly _tag: "Flat" }>): string {
+  return ending._tag === "Queued"
+    ? `NOT flat yet: ${ending.detail}.`
+    : `NOT flat: ${ending.detail}. Look at the positions.`
+}
+
 /**
  * Cancel, confirm, close, confirm: in rounds, because a fill may be on its way while we look. The
  * last word is the venue's own balances.
  */
-const closeAll = Effect.fnUntraced(function* (
+const closeAt = Effect.fnUntraced(function* (
+  venue: string,
   command: Command,
   state: State,
   ids: ReadonlyArray<InstrumentId>,
@@ -474,10 +574,11 @@ const closeAll = Effect.fnUntraced(function* (
   const { books } = state
   const say = (text: string, tone: Tone) =>
     record(actor, books, [step(command.commandId, text, tone)])
-  const end = (text: string, tone: Tone) => record(actor, books, ended(command, books, text, tone))
   const instruments = options.instruments.filter(({ id }) => ids.includes(id))
+  const broker = options.brokers.find((each) => each.venue === venue)
+  let trouble = ""
   for (let round = 1; round <= ROUNDS; round++) {
-    yield* cancelOpen(state, ids, say, options, actor)
+    yield* cancelOpen(venue, state, ids, say, options, actor)
     // Side by side: one that does not close must not keep the others open.
     yield* Effect.forEach(
       instruments.filter((each) => !isZero(sellable(books, each))),
@@ -487,21 +588,62 @@ const closeAll = Effect.fnUntraced(function* (
         ),
       { concurrency: "unbounded", discard: true },
     )
-    const left = yield* Effect.result(heldAtVenue(state, instruments, options))
-    const trouble = Result.isFailure(left)
+    const left = broker === undefined
+      ? Result.succeed([])
+      : yield* Effect.result(heldAtVenue(state, instruments, broker))
+    const found = Result.isFailure(left)
       ? `the venue does not confirm it (${left.failure.message})`
       : notFlat(books, ids, instruments, left.success)
-    if (trouble === undefined) {
-      const what = ids.length === 1 ? `${ids[0]} is flat` : "Flat"
-      return yield* end(`${what}: confirmed by the venue.`, "confirmed")
+    if (found === undefined) return { _tag: "Flat" } satisfies Ending
+    const queued = queuedAt(state, instruments, options)
+    const others = ids.filter((id) => !queued.some((each) => each === id))
+    const isAllQueued = queued.length > 0 && Result.isSuccess(left) &&
+      notFlat(
+          books,
+          others,
+          instruments.filter(({ id }) => others.includes(id)),
+          left.success.filter(({ id }) => others.includes(id)),
+        ) === undefined
+    if (isAllQueued) {
+      const detail = `the market is closed, and ${queued.join(", ")} closes when it opens`
+      return { _tag: "Queued", detail } satisfies Ending
     }
-    const isLast = round === ROUNDS
-    yield* isLast
-      ? end(`NOT flat: ${trouble}. Look at the positions.`, "error")
-      : say(`Not flat yet: ${trouble}.`, "warning")
-    if (!isLast) yield* Effect.sleep(options.confirmTimeoutMs / ROUNDS)
+    trouble = found
+    if (round === ROUNDS) break
+    yield* say(`Not flat yet: ${trouble}.`, "warning")
+    yield* Effect.sleep(options.confirmTimeoutMs / ROUNDS)
   }
+  return { _tag: "NotFlat", detail: trouble } satisfies Ending
 })
+
+/** Whose closing order has been taken by a venue that is closed. */
+function queuedAt(
+  { books }: State,
+  instruments: ReadonlyArray<Instrument>,
+  options: OperatorOptions,
+): ReadonlyArray<InstrumentId> {
+  return instruments
+    .filter((instrument) =>
+      isClosed(instrument, options) &&
+      openOrders(books).some((order) =>
+        order.instrument === instrument.id && order.purpose === "reduce" &&
+        order.status === "accepted"
+      )
+    )
+    .map(({ id }) => id)
+}
+
+/** Orders at market are filled in the core session alone. */
+function isClosed(instrument: Instrument, { session }: OperatorOptions): boolean {
+  const phase = session(instrument)
+  return phase !== undefined && phase !== "core"
+}
+
+interface Held {
+  readonly id: InstrumentId
+  /** `0.4 BTC` */
+  readonly text: string
+}
 
 /**
  * Why it cannot be called flat: what the venue holds, what our books hold though the venue's balance
@@ -511,17 +653,17 @@ function notFlat(
   books: Books,
   ids: ReadonlyArray<InstrumentId>,
   instruments: ReadonlyArray<Instrument>,
-  atVenue: ReadonlyArray<string>,
+  atVenue: ReadonlyArray<Held>,
 ): string | undefined {
   const inBooks = instruments.filter((each) =>
-    !isZero(sellable(books, each)) && !atVenue.some((held) => held.endsWith(` ${each.base}`))
+    !isZero(sellable(books, each)) && !atVenue.some(({ id }) => id === each.id)
   )
   const orphans = [...books.positions.values()].filter(({ instrument, quantity }) =>
     ids.includes(instrument) && !isZero(quantity) &&
     !instruments.some(({ id }) => id === instrument)
   )
   const held = [
-    ...atVenue,
+    ...atVenue.map(({ text }) => text),
     ...inBooks.map(({ id }) => `${id} by our books`),
     ...orphans.map(({ instrument }) => `${instrument}, which is not configured any more`),
   ]
@@ -538,6 +680,7 @@ function notFlat(
 type Say = (text: string, tone: Tone) => Effect.Effect<unknown, Error>
 
 const cancelOpen = Effect.fnUntraced(function* (
+  venue: string,
   { books }: State,
   ids: ReadonlyArray<InstrumentId>,
   say: Say,
@@ -547,14 +690,15 @@ const cancelOpen = Effect.fnUntraced(function* (
   const open = () => openOrders(books).filter((order) => ids.includes(order.instrument))
   const orders = open()
   if (orders.length === 0) return
-  for (const { clientOrderId, venue } of orders) {
+  for (const { clientOrderId } of orders) {
     actor.ref(executorOf(venue)).signal({ _tag: "Cancel", clientOrderId, by: "operator" })
   }
-  yield* say(`Cancelling ${orders.length} open orders.`, "plain")
+  const count = (n: number) => n === 1 ? "1 open order" : `${n} open orders`
+  yield* say(`Cancelling ${count(orders.length)} at ${venue}.`, "plain")
   const confirmed = yield* waitUntil(() => open().length === 0, options)
   yield* confirmed
-    ? say(`The venue confirms: no order is open.`, "confirmed")
-    : say(`${open().length} orders are not confirmed as cancelled.`, "warning")
+    ? say(`The venue confirms: no order is open at ${venue}.`, "confirmed")
+    : say(`${count(open().length)} at ${venue} not confirmed as cancelled.`, "warning")
 })
 
 const closeOne = Effect.fnUntraced(function* (
@@ -575,7 +719,14 @@ const closeOne = Effect.fnUntraced(function* (
   )
   if (!decision.approved) return yield* say(`${id} cannot be closed: ${decision.text}`, "error")
   yield* say(`Closing ${quantity} ${id} at market.`, "plain")
-  const confirmed = yield* waitUntil(() => isZero(sellable(books, instrument)), options)
+  const isQueued = () => queuedAt({ books }, [instrument], options).length > 0
+  const confirmed = yield* waitUntil(
+    () => isZero(sellable(books, instrument)) || isQueued(),
+    options,
+  )
+  if (isQueued()) {
+    return yield* say(`The market of ${id} is closed: the order waits for its opening.`, "warning")
+  }
   const fill = books.fills.findLast((each) => each.instrument === id)
   const at = fill === undefined ? "" : ` at ${formatDecimal(fill.price)}`
   yield* confirmed
@@ -595,25 +746,25 @@ function lastPaid(books: Books, { id }: Instrument) {
   return books.fills.findLast((each) => each.instrument === id)?.price
 }
 
-/** What the venue itself says is still held of ours, dust aside; as `0.4 BTC`. */
+/** What the venue itself says is still held of ours, dust aside. */
 const heldAtVenue = Effect.fnUntraced(function* (
   { books }: State,
   instruments: ReadonlyArray<Instrument>,
-  { brokers }: OperatorOptions,
+  broker: Broker,
 ) {
-  const held: Array<string> = []
-  for (const broker of brokers) {
-    const balances = yield* broker.balances
-    const account = books.accounts.get(broker.venue)
-    for (const instrument of instruments.filter(({ venue }) => venue === broker.venue)) {
-      const balance = balances.find(({ asset }) => asset === instrument.base)
-      const total = balance === undefined ? zero : add(balance.free, balance.locked)
-      // What the account held before Keel ever saw it is not ours to sell.
-      const notOurs = larger(account?.opening.get(instrument.base) ?? zero, zero)
-      const ours = subtract(total, notOurs)
-      const quantity = tradableQuantity(instrument, ours, lastPaid(books, instrument))
-      if (isPositive(quantity)) held.push(`${formatDecimal(quantity)} ${instrument.base}`)
-    }
-  }
-  return held
+  const balances = yield* broker.balances
+  const account = books.accounts.get(broker.venue)
+  return instruments.flatMap((instrument): ReadonlyArray<Held> => {
+    const { base, id } = instrument
+    const balance = balances.find(({ asset }) => asset === base)
+    const total = balance === undefined ? zero : add(balance.free, balance.locked)
+    // What the account held before Keel ever saw it is not ours to sell.
+    const notOurs = larger(account?.opening.get(base) ?? zero, zero)
+    const ours = subtract(total, notOurs)
+    const quantity = tradableQuantity(instrument, ours, lastPaid(books, instrument))
+    // Less than it began with is a short position only where we have gone short.
+    const isOurs = isPositive(quantity) ||
+      isNegative(quantity) && isNegative(books.positions.get(id)?.quantity ?? zero)
+    return isOurs ? [{ id, text: `${formatDecimal(quantity)} ${base}` }] : []
+  })
 })

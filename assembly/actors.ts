@@ -66,6 +66,8 @@ export function treeOptions(parts: ActorParts): TreeOptions {
         return venues.brokers
       },
       system,
+      session: ({ id, venue }) =>
+        model.feeds.get(venue)?.instruments.find(({ instrument }) => instrument === id)?.session,
       checkStrategy,
       mayCrash: config.mode === "sim",
       mailboxMax: mailbox.account,

@@ -24,6 +24,7 @@ import { strategyRunner } from "../../actors/strategy_runner.ts"
 import { tree, type TreeOptions } from "../../actors/tree.ts"
 import { applyRecord, type Books, emptyBooks } from "../../domain/books.ts"
 import { type Command, type CommandReceipt, CommandRefused } from "../../domain/command.ts"
+import type { SessionPhase } from "../../domain/calendar.ts"
 import { decimal } from "../../domain/decimal.ts"
 import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
 import { type InstrumentId, venueOf } from "../../domain/instrument.ts"
@@ -132,6 +133,8 @@ export class Keel {
   readonly model: ReadModel
   readonly system: ActorSystem
   readonly reports: Array<SupervisionReport> = []
+  /** Of instruments whose market closes at times. */
+  readonly sessions = new Map<InstrumentId, SessionPhase>()
   /** Events each strategy has seen since it was made last, by assignment. */
   readonly seen = new Map<string, Array<StrategyEvent>>()
   /** Times a strategy was made, by assignment. */
@@ -424,6 +427,7 @@ export class Keel {
             ? Effect.fail({ message: `strategy must not be ${strategy}` })
             : Effect.void,
         mayCrash: options.mayCrash ?? true,
+        session: ({ id }) => this.sessions.get(id),
         mailboxMax: mailbox.account,
         ...operator,
       },

@@ -133,7 +133,7 @@ everySeed("flatten halts, cancels, closes, and says flat when the venue has said
   keel.until(isFinal(keel, "f"))
   const lines = keel.progress("f").map(({ text }) => text)
   assert.equal(lines[0], "Trading is halted.")
-  assert.ok(lines.includes("Cancelling 1 open orders."), lines.join("\n"))
+  assert.ok(lines.includes("Cancelling 1 open order at binance."), lines.join("\n"))
   assert.equal(lines.at(-1), "Flat: confirmed by the venue.")
   assert.equal(world.books().tradingState, "halted")
   assert.ok(Number(formatDecimal(world.venue.position(BTC))) < 0.0001)
@@ -462,7 +462,7 @@ everySeed(
     world.venue.refuses.add(BTC)
     first.command({ commandId: "f", type: "flatten", scope: all })
     first.until(isFinal(first, "f"), 120_000)
-    const alert = () => world.books().alerts.get("flatten")!
+    const alert = () => world.books().alerts.get(`flatten:${VENUE}`)!
     assert.equal(alert().severity, "critical")
     assert.match(alert().detail, /^NOT flat: still held: 9\.9\d+ BTC/)
     first.stop()

@@ -325,7 +325,7 @@ class Script {
     // What was not flattened stays an alert until something is.
     const flattens = this.#flattenEnds()
     const isFlat = flattens.length === 0 || flattens.at(-1)!.tone === "confirmed"
-    assert.deepEqual(alerts.map(({ id }) => id), isFlat ? [] : ["flatten"])
+    assert.deepEqual(alerts.map(({ id }) => id), isFlat ? [] : ["flatten:binance"])
   }
 
   #flattenEnds() {
