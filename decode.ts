@@ -9,22 +9,25 @@ import { pipeline } from "node:stream"
 import { createGunzip } from "node:zlib"
 import { Result } from "effect"
 import { answer, flag, type Option, readArguments } from "./cli.ts"
-import { guessedSymbols } from "./venues/binance/symbols.ts"
-import { Transcript, type TranscriptEvent } from "./venues/binance/transcript.ts"
+import { guessedSymbols as alpacaSymbols } from "./venues/alpaca/symbols.ts"
+import { Transcript as AlpacaTranscript } from "./venues/alpaca/transcript.ts"
+import { guessedSymbols as binanceSymbols } from "./venues/binance/symbols.ts"
+import { Transcript as BinanceTranscript } from "./venues/binance/transcript.ts"
+import type { Transcript, TranscriptEvent } from "./venues/transcript.ts"
 
 /** Longer than any frame of any venue: what exceeds it is not a line of frames. */
 const LINE_CHARACTERS_MAX = 32 * 1024 * 1024
 /** Characters of output gathered before they are written. */
 const OUTPUT_CHARACTERS = 64 * 1024
 
-const venue: Option<"binance" | undefined> = {
+const venue: Option<"alpaca" | "binance" | undefined> = {
   value: "NAME",
-  help: "whose frames they are: binance",
+  help: "whose frames they are: alpaca or binance",
   absent: undefined,
   read: (given) =>
-    given === "binance"
+    given === "alpaca" || given === "binance"
       ? Result.succeed(given)
-      : Result.fail("binance, the only venue whose recordings can be read"),
+      : Result.fail("alpaca or binance"),
 }
 
 const command = {
@@ -33,7 +36,7 @@ const command = {
   argument: "FILE",
   options: {
     venue,
-    book: flag("also the top of the local order book after every change of it"),
+    book: flag("also the top of the local order book after every change of it; binance only"),
   },
   notes: [
     "FILE holds one frame a line: raw JSON, `<receive time in ns> <frame>` or",
@@ -44,8 +47,7 @@ const command = {
 /** One line for people. */
 class Unreadable extends Error {}
 
-async function decode(file: string, showsBooks: boolean): Promise<void> {
-  const transcript = new Transcript(guessedSymbols, showsBooks)
+async function decode(file: string, transcript: Transcript): Promise<void> {
   const counts = new Map<string, number>()
   const output = new Output()
   const show = async (event: TranscriptEvent) => {
@@ -146,11 +148,18 @@ class Output {
 if (import.meta.main) {
   const { options, argument } = answer(readArguments(command, Deno.args))
   if (options.venue === undefined) {
-    console.error("decode: --venue is missing: --venue binance; --help shows what it takes")
+    console.error("decode: --venue is missing: alpaca or binance; --help shows what it takes")
     Deno.exit(2)
   }
+  if (options.venue === "alpaca" && options.book) {
+    console.error("decode: --book is for binance: the stream of shares has no order book")
+    Deno.exit(2)
+  }
+  const transcript = options.venue === "alpaca"
+    ? new AlpacaTranscript(alpacaSymbols)
+    : new BinanceTranscript(binanceSymbols, options.book)
   try {
-    await decode(argument, options.book)
+    await decode(argument, transcript)
   } catch (error) {
     // Nobody reads any more: that is not an error of ours.
     if (error instanceof Deno.errors.BrokenPipe) Deno.exit(0)

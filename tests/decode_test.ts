@@ -1,6 +1,7 @@
 /** `deno task decode` as somebody would call it, in a process of its own. */
 import assert from "node:assert/strict"
 import { gzipSync } from "node:zlib"
+import { everyFrame as alpacaFrames } from "./venues/alpaca/frames.ts"
 import { bookTicker, depth, snapshot, trade } from "./venues/binance/frames.ts"
 
 const program = new URL("../decode.ts", import.meta.url).pathname
@@ -134,11 +135,20 @@ Deno.test("decode is quiet when nobody reads on", async () => {
 for (
   const [name, args, line] of [
     ["no file", ["--venue", "binance"], "decode: FILE is missing; --help shows what it takes"],
-    ["no venue", ["x"], "decode: --venue is missing: --venue binance; --help shows what it takes"],
+    [
+      "no venue",
+      ["x"],
+      "decode: --venue is missing: alpaca or binance; --help shows what it takes",
+    ],
     [
       "a venue that it does not know",
-      ["--venue", "alpaca", "x"],
-      'decode: --venue must be binance, the only venue whose recordings can be read, got "alpaca"; --help shows what it takes',
+      ["--venue", "kraken", "x"],
+      'decode: --venue must be alpaca or binance, got "kraken"; --help shows what it takes',
+    ],
+    [
+      "the book of a venue that streams none",
+      ["--venue", "alpaca", "--book", "x"],
+      "decode: --book is for binance: the stream of shares has no order book",
     ],
     [
       "an option that it does not know",
@@ -151,6 +161,20 @@ for (
     assert.deepEqual(await decode(...args), { code: 2, out: "", err: `${line}\n` })
   })
 }
+
+Deno.test("decode reads the frames of Alpaca", async () => {
+  const file = await Deno.makeTempFile()
+  await Deno.writeTextFile(file, lines(alpacaFrames))
+  const outcome = await decode("--venue", "alpaca", file)
+  await Deno.remove(file)
+  assert.equal(outcome.code, 0)
+  const types = new Set(events(outcome).map(({ type }) => type))
+  assert.deepEqual([...types].toSorted(), [
+    ...["bar", "execution", "order", "price_band", "quote", "status", "trade"],
+    ...["trade_cancel", "trade_correction"],
+  ])
+  assert.match(outcome.err, /^decode: frames \d+, .*undecoded 0\n$/)
+})
 
 Deno.test("decode says in one line that a file is missing or is none", async () => {
   assert.deepEqual(await decode("--venue", "binance", "/nowhere/frames.jsonl"), {

@@ -31,7 +31,8 @@ function epochMs(text: string): number {
     timePattern.exec(text) ?? []
   const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute)) +
     Number(second) * 1_000 + Number(fraction.slice(0, 3).padEnd(3, "0"))
-  const isReal = Number(year) >= 1970 && Number(hour) < 24 && Number(minute) < 60 &&
+  const isReal = Number(year) >= 1970 && Number(month) <= 12 && Number(hour) < 24 &&
+    Number(minute) < 60 &&
     Number(second) < 60 &&
     Number(day) <= new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
   if (!isReal) return -1
@@ -187,8 +188,11 @@ export const OrderBodies = List(OrderBody)
 /** One line per order; 200 is "will be cancelled". */
 export const CancelBodies = List(Struct({ id: Text, status: Count }))
 
+/** A row with a previous id changes an earlier one, or takes it back. */
 export const FillBodies = List(Struct({
   id: Text,
+  previous_id: optionalKey(NullOr(Text)),
+  status: optionalKey(NullOr(Text)),
   transaction_time: Timestamp,
   price: Price,
   qty: Quantity,
