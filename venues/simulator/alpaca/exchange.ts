@@ -8,7 +8,7 @@
  * way (a new order on its way to the market, a cancel, a replacement) is a status of the order, so
  * a restart finds it and goes on.
  */
-import type { SessionPhase } from "../../../domain/calendar.ts"
+import { dateAfter, newYorkDate, newYorkTime, type SessionPhase } from "../../../domain/calendar.ts"
 import { Chance } from "../chance.ts"
 import { type Atoms, floorTo, minAtoms, ONE } from "../decimals.ts"
 import { Account, type Funds } from "./account.ts"
@@ -30,7 +30,7 @@ import {
 } from "./order_checks.ts"
 import { gridProblem, type OrderRequest, type ReplaceRequest } from "./order_request.ts"
 import { isRefusal, malformed, missing, type Refusal, unprocessable } from "./refusal.ts"
-import { addDays, newYork, nextTime, timeOf } from "./trading_calendar.ts"
+import { type DaysOf, nextTime } from "./trading_calendar.ts"
 import { makeUlid, makeUuid } from "./trading_ids.ts"
 
 /** The way of an order to the market, of a cancel, of a replacement; on the venue's clock. */
@@ -93,6 +93,7 @@ export type Outcome = { readonly order: OrderRecord; readonly change: Change } |
 export interface ExchangeOptions {
   readonly seed: number
   readonly partialFillProbability: number
+  readonly days: DaysOf
 }
 
 type Market = Pick<
@@ -112,6 +113,8 @@ export class AlpacaExchange {
   readonly #open = new Set<string>()
   readonly #fills: Array<FillRecord> = []
   readonly #phases = new Map<string, SessionPhase>()
+  /** When the core session ends that `tick` saw last; 0 outside of one. */
+  #coreUntil = 0
   #pending = emptyPending()
   /** Steering: cancels never finish; the next order is refused on its way. */
   isCancelStuck = false
@@ -282,7 +285,8 @@ export class AlpacaExchange {
   /** Goes on after a restart: what was under way, and what has expired meanwhile. */
   resume(now: number): Change {
     for (const order of this.open) {
-      if (order.expiresAt !== null && order.expiresAt <= now) this.#end(order.id, "expired", now)
+      const isOver = order.expiresAt !== null && order.expiresAt <= now
+      if (isOver && !isTerminal(this.#order(order.id))) this.#end(order.id, "expired", now)
     }
     for (const order of this.open) {
       if (order.status === "pending_cancel") this.#later("cancel", order.id)
@@ -292,6 +296,27 @@ export class AlpacaExchange {
       } else if (isAtMarket(order) && !order.isResting) this.#later("retry", order.id)
     }
     return this.finish()
+  }
+
+  /**
+   * What nobody announces: orders whose time is over, and a day that ends without a night, as it
+   * does where the market never closes. To be called about once a second.
+   */
+  tick(now: number): Change | undefined {
+    for (const listing of this.#market.listings.values()) {
+      if (listing.assetClass !== "us_equity") continue
+      const { phase, until } = this.#market.session(listing.symbol)
+      const isNextDay = phase === "core" && this.#coreUntil !== 0 && now >= this.#coreUntil &&
+        until > this.#coreUntil
+      if (isNextDay) this.#endCore(now)
+      this.#coreUntil = phase === "core" ? until : 0
+      break
+    }
+    for (const order of this.open) {
+      const isOver = order.expiresAt !== null && order.expiresAt <= now
+      if (isOver && !isTerminal(this.#order(order.id))) this.#end(order.id, "expired", now)
+    }
+    return this.#isClean ? undefined : this.finish()
   }
 
   /** Cancels that were stuck finish after all. */
@@ -557,7 +582,7 @@ export class AlpacaExchange {
     const order = this.#order(id)
     if (isTerminal(order)) return
     const { timeInForce } = order
-    if (timeInForce === "ioc" || timeInForce === "fok" || isAuction) {
+    if (timeInForce === "ioc" || timeInForce === "fok" || timeInForce === "opg" || isAuction) {
       return this.#end(id, "canceled", now)
     }
     if (halted) return
@@ -862,11 +887,10 @@ export class AlpacaExchange {
       const isOver = phase === "closed" || phase === "overnight"
       if (isOver && (before === "core" || before === "post")) this.#endDay(now)
     }
-    for (const order of this.open) {
+    for (const { id } of this.open) {
+      const order = this.#order(id)
       if (this.#listing(order.symbol).assetClass !== assetClass || isTerminal(order)) continue
-      if (order.timeInForce === "gtc" && order.expiresAt !== null && order.expiresAt <= now) {
-        this.#end(order.id, "expired", now)
-      } else if (order.status === "accepted" && this.#isInSession(order)) {
+      if (order.status === "accepted" && this.#isInSession(order)) {
         this.#route(order.id, now)
       } else if (isAtMarket(order)) this.#work(order.id, now)
     }
@@ -875,6 +899,7 @@ export class AlpacaExchange {
   /** The closing auction is what the book shows at the close; then the day is over. */
   #endCore(now: number) {
     this.account.closeDay(this.funds)
+    this.#pending.isNewDay = true
     for (const position of this.account.positions) this.#touch(position.symbol)
     for (const { id } of this.open) {
       const order = this.#order(id)
@@ -920,12 +945,16 @@ export class AlpacaExchange {
     now: number,
   ): number | null {
     if (timeInForce === "gtc") {
-      return timeOf(addDays(newYork(now).date, GTC_DAYS), CORE_CLOSE_MINUTE)
+      return newYorkTime(dateAfter(newYorkDate(now), GTC_DAYS), CORE_CLOSE_MINUTE)
     }
     if (timeInForce === "ioc" || timeInForce === "fok" || this.account.isCrypto(symbol)) return null
     const { phase, until } = this.#market.session(symbol)
     if (phase === "core" && !extendedHours) return until
-    return nextTime(now, (day) => extendedHours ? day.postClose : day.close)
+    return nextTime(
+      this.#options.days,
+      now,
+      (day) => extendedHours ? day.postClose : day.close,
+    )
   }
 
   // Private: bookkeeping
@@ -1011,7 +1040,8 @@ export class AlpacaExchange {
   }
 
   get #isClean(): boolean {
-    const { events, orders, fills, symbols, tasks } = this.#pending
+    const { events, orders, fills, symbols, tasks, isNewDay } = this.#pending
+    if (isNewDay) return false
     return events.length + orders.size + fills.length + symbols.size + tasks.length === 0
   }
 }
@@ -1120,5 +1150,6 @@ function emptyPending() {
     symbols: new Set<string>(),
     tasks: new Array<Task>(),
     prints: new Array<Parameters<AlpacaMarket["print"]>>(),
+    isNewDay: false,
   }
 }

@@ -4,12 +4,12 @@
  * Only what can be said without looking at the account is said here; texts and codes are the
  * venue's. Amounts keep 8 decimals, one fewer than the venue: a ninth is refused, never dropped.
  */
-import type { SessionPhase } from "../../../domain/calendar.ts"
+import { newYorkDate, type SessionPhase } from "../../../domain/calendar.ts"
 import { type Atoms, ONE, parseAtoms } from "../decimals.ts"
 import type { OrderRecord } from "./ledger.ts"
 import type { AlpacaListing } from "./market.ts"
 import { forbidden, isRefusal, malformed, type Refusal, unprocessable } from "./refusal.ts"
-import { newYork, tradingDay } from "./trading_calendar.ts"
+import { type DaysOf, newYorkMinute } from "./trading_calendar.ts"
 
 export interface LegRequest {
   readonly limitPrice: Atoms
@@ -43,6 +43,7 @@ export type OrderRequest =
 export interface Surroundings {
   readonly listings: ReadonlyMap<string, AlpacaListing>
   readonly phase: (symbol: string) => SessionPhase
+  readonly days: DaysOf
   readonly now: number
 }
 
@@ -251,7 +252,7 @@ function shapeProblem(order: OrderRequest): Refusal | undefined {
 function assetProblem(
   order: OrderRequest,
   listing: AlpacaListing,
-  { phase, now }: Surroundings,
+  { phase, days, now }: Surroundings,
 ): Refusal | undefined {
   const { symbol } = listing
   if (listing.assetClass === "crypto") {
@@ -282,7 +283,7 @@ function assetProblem(
     }
   }
   if (order.timeInForce === "opg" || order.timeInForce === "cls") {
-    return auctionProblem(order, phase(symbol), now)
+    return auctionProblem(order, phase(symbol), days, now)
   }
   return undefined
 }
@@ -290,13 +291,14 @@ function assetProblem(
 function auctionProblem(
   order: OrderRequest,
   phase: SessionPhase,
+  days: DaysOf,
   now: number,
 ): Refusal | undefined {
   if (order.type !== "market" && order.type !== "limit") {
     return unprocessable(`${order.timeInForce} orders must be market or limit orders`)
   }
-  const { date, minute } = newYork(now)
-  const day = tradingDay(date)
+  const [date, minute] = [newYorkDate(now), newYorkMinute(now)]
+  const day = days(date, date)[0]
   if (order.timeInForce === "opg") {
     const isLate = phase === "core" ||
       (day !== undefined && minute >= OPEN_AUCTION.from && minute < OPEN_AUCTION.until)
@@ -304,11 +306,9 @@ function auctionProblem(
       ? forbidden("opg orders must be submitted after 7:00pm and before 9:28am")
       : undefined
   }
-  const isLate = phase === "post" ||
-    (phase !== "core" && day !== undefined && minute < CLOSE_AUCTION.until &&
-      minute >= day.close - CLOSE_AUCTION.minutesBeforeClose) ||
-    (phase === "core" && day !== undefined && minute < day.close &&
-      minute >= day.close - CLOSE_AUCTION.minutesBeforeClose)
+  const lateFrom = (day?.close ?? CLOSE_AUCTION.until) - CLOSE_AUCTION.minutesBeforeClose
+  const isLate = phase === "post" || (day !== undefined && minute >= lateFrom &&
+    (minute < CLOSE_AUCTION.until || phase === "core"))
   return isLate
     ? forbidden("cls orders must be submitted after 7:00pm and before 3:55pm")
     : undefined
