@@ -92,7 +92,8 @@ export class OutageWorld implements AsyncDisposable {
   }
 
   async venueBooks(): Promise<VenueBooks> {
-    return await (await fetch(`${this.control}/books`)).json()
+    const { binance } = await (await fetch(`${this.control}/books`)).json()
+    return binance
   }
 
   /** Where the journal ends now: what is looked for after this has happened after it. */

@@ -52,7 +52,8 @@ Deno.test("case 46: kill -9 of the owner between side effect and reply: exactly 
   await using venue = new Process("venue", ["--port", "0", "--seed", "11"])
   const [line] = await venue.printed(/^\{.*\}$/m)
   const { binance, control }: { binance: VenueAddress; control: string } = JSON.parse(line)
-  const venueBooks = async (): Promise<VenueBooks> => await (await fetch(`${control}/books`)).json()
+  const venueBooks = async (): Promise<VenueBooks> =>
+    (await (await fetch(`${control}/books`)).json()).binance
   const assertOneAtVenue = async (id: string) => {
     const { orders } = await venueBooks()
     const known = orders.filter(({ clientOrderId }) => clientOrderId === id)

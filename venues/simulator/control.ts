@@ -1,30 +1,41 @@
 /**
- * The control endpoint: look into a simulated venue, and make things go wrong in it.
+ * The control endpoint: look into the simulated venues, and make things go wrong in them.
  *
- *   GET    /books          what the venue knows: balances, orders, trades
+ *   GET    /books          what each venue knows: balances, orders, trades
  *   GET    /faults         what is armed          POST /faults    arms one -> { id }
  *   DELETE /faults[/ID]    disarms it, or all     GET  /journal   what has struck
+ *
+ * A fault that names no `venue` is for Binance.
  *
  * On a port of its own, on loopback, without a password: it is for tests and for the
  * person at this machine. It never touches anything but the simulation.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { Effect } from "effect"
-import type { SimulatedBinance } from "./binance.ts"
-import { decodeFault } from "./scenario.ts"
+import type { Fault } from "./fault.ts"
+import type { Faults } from "./faults.ts"
+import { decodeAddressed, type VenueName, VENUES } from "./scenario.ts"
 import { SimulatorError } from "./venue_server.ts"
 
 const BODY_MAX = 1_000_000
 
+/** What can be seen and spoiled of a venue. */
+export interface Controlled {
+  readonly books: () => unknown
+  readonly faults: Pick<Faults, "armed" | "journal" | "disarm">
+  readonly arm: (fault: Fault) => Effect.Effect<string, SimulatorError>
+}
+export type ControlledVenues = Readonly<Partial<Record<VenueName, Controlled>>>
+
 /** Where it is, as `http://host:port`. */
 export const startControl = Effect.fn("Control.start")(function* (
   { host, port }: { readonly host: string; readonly port: number },
-  binance: SimulatedBinance,
+  venues: ControlledVenues,
 ) {
   const server = createServer((request, response) => {
     readBody(request, (body) => {
       Effect.runFork(
-        answer(binance, request.method ?? "", request.url ?? "/", body).pipe(
+        answer(venues, request.method ?? "", request.url ?? "/", body).pipe(
           Effect.map((reply) => send(response, reply)),
         ),
       )
@@ -55,19 +66,31 @@ interface Reply {
 }
 
 const answer = Effect.fn("Control.answer")(function* (
-  binance: SimulatedBinance,
+  venues: ControlledVenues,
   method: string,
   path: string,
   body: string,
 ): Effect.fn.Return<Reply> {
-  const { faults } = binance
-  if (method === "GET" && path === "/books") return { status: 200, body: binance.books() }
-  if (method === "GET" && path === "/faults") return { status: 200, body: faults.armed }
-  if (method === "GET" && path === "/journal") return { status: 200, body: faults.journal }
+  const all = VENUES.flatMap((venue) => {
+    const controlled = venues[venue]
+    return controlled === undefined ? [] : [{ venue, ...controlled }]
+  })
+  if (method === "GET" && path === "/books") {
+    return ok(Object.fromEntries(all.map(({ venue, books }) => [venue, books()])))
+  }
+  if (method === "GET" && path === "/faults") {
+    return ok(all.flatMap(({ venue, faults }) => faults.armed.map((one) => ({ venue, ...one }))))
+  }
+  if (method === "GET" && path === "/journal") {
+    const strikes = all.flatMap(({ venue, faults }) =>
+      faults.journal.map((one) => ({ venue, ...one }))
+    )
+    return ok(strikes.toSorted((a, b) => a.atMs - b.atMs))
+  }
   if (method === "POST" && path === "/faults") {
     return yield* Effect.try({ try: (): unknown => JSON.parse(body), catch: () => undefined }).pipe(
-      Effect.flatMap((value) => decodeFault(value, "fault")),
-      Effect.flatMap(binance.arm),
+      Effect.flatMap((value) => decodeAddressed(value, "fault")),
+      Effect.flatMap(({ venue, fault }) => arm(venues, venue, fault)),
       Effect.map((id) => ({ status: 201, body: { id } })),
       Effect.catch((error) =>
         Effect.succeed({
@@ -79,12 +102,26 @@ const answer = Effect.fn("Control.answer")(function* (
   }
   if (method === "DELETE" && (path === "/faults" || path.startsWith("/faults/"))) {
     const id = path === "/faults" ? undefined : decodeURIComponent(path.slice("/faults/".length))
-    const found = faults.disarm(id)
-    if (found || id === undefined) return { status: 200, body: {} }
+    const found = all.map(({ faults }) => faults.disarm(id)).includes(true)
+    if (found || id === undefined) return ok({})
     return { status: 404, body: { error: `no fault ${id} is armed` } }
   }
   return { status: 404, body: { error: `no ${method} ${path} here` } }
 })
+
+const arm = Effect.fn("Control.arm")(function* (
+  venues: ControlledVenues,
+  venue: VenueName,
+  fault: Fault,
+) {
+  const controlled = venues[venue]
+  if (controlled === undefined) return yield* new SimulatorError({ text: `no ${venue} runs here` })
+  return yield* controlled.arm(fault)
+})
+
+function ok(body: unknown): Reply {
+  return { status: 200, body }
+}
 
 function send(response: ServerResponse, { status, body }: Reply) {
   response.writeHead(status, { "content-type": "application/json" })

@@ -52,10 +52,12 @@ export class Faults {
   readonly #frames: Array<Armed<FrameFault>> = []
   readonly #others: Array<Armed<ConnectionFault | VenueFault>> = []
   #journal: Array<Strike> = []
+  readonly #prefix: string
   #ids = 0
 
   /** The faults' times count from now; `now` gives epoch milliseconds. */
-  constructor(now: () => number) {
+  constructor(now: () => number, prefix = "") {
+    this.#prefix = prefix
     this.#startMs = now()
     this.#now = now
   }
@@ -70,7 +72,7 @@ export class Faults {
 
   /** Its id, for the journal and for `disarm`. */
   arm(fault: Fault): string {
-    const id = fault.id ?? `fault-${++this.#ids}`
+    const id = fault.id ?? `${this.#prefix}fault-${++this.#ids}`
     const armed = { id, chance: Chance.seeded(fault.seed ?? 0, id), left: fault.count ?? Infinity }
     if (isRequestFault(fault)) this.#requests.push({ ...armed, fault })
     else if (isUpgradeFault(fault)) this.#upgrades.push({ ...armed, fault })

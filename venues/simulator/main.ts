@@ -6,27 +6,30 @@
  */
 import { Effect, type Scope } from "effect"
 import { openVenueLedger } from "../../storage/venue_ledger_kv.ts"
+import { type SessionsKind, type SimulatedAlpaca, startSimulatedAlpaca } from "./alpaca/mod.ts"
 import { type SimulatedBinance, startSimulatedBinance } from "./binance.ts"
 import { startControl } from "./control.ts"
 import { makeMemoryLedger } from "./ledger.ts"
-import { readScenario } from "./scenario.ts"
+import { NOTHING_WRONG, readScenario } from "./scenario.ts"
 
-const HELP = `The simulated venues alone, with moving markets and a funded account.
+const HELP =
+  `The simulated venues alone, Binance and Alpaca, with moving markets and funded accounts.
 
   deno task venue [options]
 
-  --host HOST      address to listen on          (127.0.0.1)
-  --port PORT      0 picks a free one            (0)
-  --seed N         the market's seed             (1)
-  --key KEY        the account's API key         (a fixed one)
-  --secret SECRET  its secret                    (a fixed one)
-  --data DIR       keep the books in DIR         (in memory)
+  --host HOST      address to listen on           (127.0.0.1)
+  --port PORT      Binance's; Alpaca and the control endpoint pick free ones (0: a free one too)
+  --seed N         the markets' seed              (1)
+  --key KEY        the accounts' API key          (a fixed one)
+  --secret SECRET  their secret                   (a fixed one)
+  --sessions KIND  when shares trade: always, or as the exchange does (always)
+  --data DIR       keep the books in DIR          (in memory)
   --scenario FILE  faults to begin with, as JSON: { "seed", "faults": [...] }
   --help           this text
 
 Prints one JSON line with the addresses, then runs until SIGINT or SIGTERM. At the
-control address GET /books, /faults and /journal show the venue's own view, POST
-/faults makes something go wrong.`
+control address GET /books, /faults and /journal show the venues' own view, POST
+/faults makes something go wrong; a fault names its venue, binance or alpaca.`
 
 /** Not secrets: they open nothing but a simulation on this machine. */
 const DEMO = { key: "simulated-key", secret: "simulated-secret" } as const
@@ -38,6 +41,7 @@ export interface VenueArguments {
   readonly seed: number | undefined
   readonly key: string
   readonly secret: string
+  readonly sessions: SessionsKind
   readonly data: string | undefined
   readonly scenario: string | undefined
 }
@@ -45,7 +49,7 @@ export interface VenueArguments {
 /** What is asked for, or one line saying what is wrong with it. */
 export function parseArguments(args: ReadonlyArray<string>): VenueArguments | "help" | Error {
   const values = new Map<string, string>()
-  const known = ["host", "port", "seed", "key", "secret", "data", "scenario"]
+  const known = ["host", "port", "seed", "key", "secret", "sessions", "data", "scenario"]
   for (let i = 0; i < args.length; i++) {
     const [name = "", inline] = (args[i] ?? "").split(/=(.*)/s)
     if (name === "--help" || name === "-h") return "help"
@@ -62,12 +66,17 @@ export function parseArguments(args: ReadonlyArray<string>): VenueArguments | "h
   if (seed === undefined) {
     return new Error(`--seed must be a whole number below 2^32, got ${values.get("seed")}`)
   }
+  const sessions = values.get("sessions") ?? "always"
+  if (sessions !== "always" && sessions !== "exchange") {
+    return new Error(`--sessions must be always or exchange, got ${sessions}`)
+  }
   return {
     host: values.get("host") ?? "127.0.0.1",
     port,
     seed: values.has("seed") ? seed : undefined,
     key: values.get("key") ?? DEMO.key,
     secret: values.get("secret") ?? DEMO.secret,
+    sessions,
     data: values.get("data"),
     scenario: values.get("scenario"),
   }
@@ -79,26 +88,43 @@ function integer(text: string, min: number, max: number): number | undefined {
 }
 
 /** The line a client reads to find its venue. */
-export function addressLine({ endpoints, key, secret }: SimulatedBinance, control: string): string {
-  return JSON.stringify({ binance: { ...endpoints, key, secret }, control })
+export function addressLine(
+  { binance, alpaca }: { readonly binance: SimulatedBinance; readonly alpaca: SimulatedAlpaca },
+  control: string,
+): string {
+  const address = ({ endpoints, key, secret }: SimulatedBinance | SimulatedAlpaca) => ({
+    ...endpoints,
+    key,
+    secret,
+  })
+  return JSON.stringify({ binance: address(binance), alpaca: address(alpaca), control })
 }
 
 /** Runs until its scope closes; gives the line to print. */
 export const runVenue = Effect.fn("Venue.run")(function* (
-  { data, seed, scenario: path, ...options }: VenueArguments,
+  { data, seed, sessions, scenario: path, ...options }: VenueArguments,
 ): Effect.fn.Return<string, Error, Scope.Scope> {
-  const scenario = path === undefined ? { faults: [] } : yield* readScenario(path)
+  const scenario = path === undefined ? NOTHING_WRONG : yield* readScenario(path)
   const ledger = data === undefined
     ? makeMemoryLedger()
     : yield* openVenueLedger(`${data}/venue.kv`)
+  const market = { kind: "synthetic", seed: seed ?? scenario.seed ?? 1 } as const
   const binance = yield* startSimulatedBinance({
     ...options,
     ledger,
-    market: { kind: "synthetic", seed: seed ?? scenario.seed ?? 1 },
-    faults: scenario.faults,
+    market,
+    faults: scenario.faults.binance,
   })
-  const control = yield* startControl({ host: options.host, port: 0 }, binance)
-  return addressLine(binance, control)
+  const alpaca = yield* startSimulatedAlpaca({
+    ...options,
+    port: 0,
+    market,
+    sessions,
+    faults: scenario.faults.alpaca,
+  })
+  const venues = { binance, alpaca }
+  const control = yield* startControl({ host: options.host, port: 0 }, venues)
+  return addressLine(venues, control)
 })
 
 async function main(args: ReadonlyArray<string>): Promise<number> {

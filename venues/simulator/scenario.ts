@@ -2,7 +2,8 @@
  * A scenario: the faults a venue starts with, read from a file.
  *
  * `{ "seed": 7, "faults": [{ "kind": "outage", "fromMs": 60000, "ms": 8000 }] }`. A seed
- * given here is the market's, and the faults' where they name none.
+ * given here is the markets', and the faults' where they name none. A fault may say at
+ * which `venue`; Binance is meant where it does not.
  */
 import { Effect, Schema } from "effect"
 import {
@@ -15,10 +16,15 @@ import {
   VenueFault,
 } from "./fault.ts"
 
+export const VENUES = ["binance", "alpaca"] as const
+export type VenueName = typeof VENUES[number]
+
 export interface Scenario {
   readonly seed?: number
-  readonly faults: ReadonlyArray<Fault>
+  readonly faults: Readonly<Record<VenueName, ReadonlyArray<Fault>>>
 }
+
+export const NOTHING_WRONG: Scenario = { faults: { binance: [], alpaca: [] } }
 
 export class ScenarioError extends Schema.TaggedError<ScenarioError>()("ScenarioError", {
   text: Schema.String,
@@ -61,6 +67,25 @@ export const decodeFault = Effect.fn("Scenario.decodeFault")(function* (
   )
 })
 
+const Addressed = Schema.Struct({ venue: Schema.optionalKey(Schema.Unknown) })
+
+/** A fault from outside with the venue it is for. */
+export const decodeAddressed = Effect.fn("Scenario.decodeAddressed")(function* (
+  value: unknown,
+  where: string,
+) {
+  if (!Schema.is(Addressed)(value)) {
+    return { venue: VENUES[0], fault: yield* decodeFault(value, where) }
+  }
+  const { venue: named = VENUES[0], ...rest } = value
+  const venue = VENUES.find((one) => one === named)
+  if (venue === undefined) {
+    const text = `${where}.venue must be one of ${VENUES.join(", ")}, got ${JSON.stringify(named)}`
+    return yield* new ScenarioError({ text })
+  }
+  return { venue, fault: yield* decodeFault(rest, where) }
+})
+
 /** The scenario in the file at `path`. */
 export const readScenario = Effect.fn("Scenario.read")(function* (
   path: string,
@@ -88,10 +113,10 @@ export const readScenario = Effect.fn("Scenario.read")(function* (
   )(json).pipe(
     Effect.mapError((error) => new ScenarioError({ text: `${path}: ${oneLine(error.message)}` })),
   )
-  const faults = new Array<Fault>()
+  const faults = { binance: new Array<Fault>(), alpaca: new Array<Fault>() }
   for (const [index, value] of (outline.faults ?? []).entries()) {
-    const fault = yield* decodeFault(value, `${path}: faults[${index}]`)
-    faults.push(outline.seed === undefined ? fault : { seed: outline.seed, ...fault })
+    const { venue, fault } = yield* decodeAddressed(value, `${path}: faults[${index}]`)
+    faults[venue].push(outline.seed === undefined ? fault : { seed: outline.seed, ...fault })
   }
   return { ...outline, faults }
 })

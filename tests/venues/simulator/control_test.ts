@@ -9,7 +9,7 @@ scopedTest(
   () =>
     Effect.gen(function* () {
       const venue = yield* startVenue()
-      const control = yield* startControl({ host: "127.0.0.1", port: 0 }, venue)
+      const control = yield* startControl({ host: "127.0.0.1", port: 0 }, { binance: venue })
       yield* Effect.promise(async () => {
         const get = (path: string) => fetch(`${control}${path}`).then((response) => response.json())
         const post = async (body: string) => {
@@ -24,7 +24,7 @@ scopedTest(
             quantity: "0.01",
           }),
         )
-        const books = await get("/books")
+        const { binance: books } = await get("/books")
         assert.deepEqual(books, JSON.parse(JSON.stringify(venue.books())))
         assert.equal(books.balances.BTC.free, "0.00999000")
 
@@ -46,6 +46,14 @@ scopedTest(
           error: `no fault ${armed.body.id} is armed`,
         }])
 
+        assert.match(
+          (await post('{"venue":"nyse","kind":"swap"}')).body.error,
+          /^fault\.venue must be one of binance, alpaca, got "nyse"$/,
+        )
+        assert.deepEqual(await post('{"venue":"alpaca","kind":"swap"}'), {
+          status: 400,
+          body: { error: "no alpaca runs here" },
+        })
         assert.deepEqual(await post("{"), {
           status: 400,
           body: { error: "the body is not valid JSON" },
@@ -81,9 +89,18 @@ Deno.test("a scenario's seed is that of its faults which name none", async () =>
     await read('{"seed":7,"faults":[{"kind":"drop"},{"kind":"swap","seed":1,"probability":0.5}]}'),
     {
       seed: 7,
-      faults: [{ kind: "drop", seed: 7 }, { kind: "swap", seed: 1, probability: 0.5 }],
+      faults: {
+        binance: [{ kind: "drop", seed: 7 }, { kind: "swap", seed: 1, probability: 0.5 }],
+        alpaca: [],
+      },
     },
   )
+})
+
+Deno.test("a fault of a scenario may be for the other venue", async () => {
+  assert.deepEqual(await read('{"faults":[{"kind":"drop","venue":"alpaca"}]}'), {
+    faults: { binance: [], alpaca: [{ kind: "drop" }] },
+  })
 })
 
 Deno.test("a wrong scenario is refused in one line that says where", async () => {
@@ -144,6 +161,18 @@ Deno.test("every kind of fault is read back as it was written", async () => {
       { kind: "read_lag", ms: 5 },
       { kind: "listing", symbol: "BTCUSDT", status: "CANCEL_ONLY" },
       { kind: "limits", ordersPer10s: 1 },
+      { kind: "mute", match: { door: "dataStream" } },
+      { kind: "slot_busy", closes: false, match: { path: "/v2/iex" } },
+      { kind: "auth_failure" },
+      { kind: "subscription_error", code: 409 },
+      { kind: "halt", symbol: "AAPL", code: "LUDP", reason: "pause", ms: 5 },
+      { kind: "resume", symbol: "AAPL" },
+      { kind: "luld", symbol: "AAPL", up: "240.1", down: "220" },
+      { kind: "trade_correction", symbol: "AAPL", price: "1.5", size: "10" },
+      { kind: "trade_cancel", symbol: "AAPL" },
+      { kind: "imbalance", symbol: "AAPL" },
+      { kind: "session", phase: "overnight", ms: 5 },
+      { kind: "early_close", ms: 5 },
     ]
   ) {
     assert.deepEqual(await Effect.runPromise(decodeFault(fault, "fault")), fault)

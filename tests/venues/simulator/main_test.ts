@@ -13,6 +13,7 @@ Deno.test("arguments are read, and wrong ones named in one line", () => {
       [["--port", "99999"], "--port must be 0 to 65535, got 99999"],
       [["--seed", "-1"], "--seed must be a whole number below 2^32, got -1"],
       [["--seed"], "--seed needs a value"],
+      [["--sessions", "never"], "--sessions must be always or exchange, got never"],
       [["--colour", "red"], "unknown argument --colour; see --help"],
     ] as const
   ) {
@@ -38,13 +39,21 @@ Deno.test("the venue alone prints one JSON line, serves, and ends on SIGTERM", a
     if (done) break
     text += value
   }
-  const { binance, control } = JSON.parse(text)
+  const { binance, alpaca, control } = JSON.parse(text)
   assert.deepEqual([binance.key, binance.secret], ["abc", "def"])
   assert.equal(binance.wsApi, `${binance.ws}/ws-api/v3`)
   const response = await fetch(`${binance.rest}/api/v3/ticker/price?symbol=BTCUSDT`)
   assert.ok(Number((await response.json()).price) > 0)
+  assert.deepEqual([alpaca.key, alpaca.secret], ["abc", "def"])
+  const headers = { "APCA-API-KEY-ID": "abc", "APCA-API-SECRET-KEY": "def" }
+  const trades = await fetch(`${alpaca.data}/v2/stocks/quotes/latest?symbols=SPY`, { headers })
+  assert.ok((await trades.json()).quotes.SPY.bp > 0)
+  assert.deepEqual(
+    [alpaca.tradingStream, alpaca.dataStream].map((url) => new URL(url).pathname),
+    ["/stream", "/"],
+  )
   const armed = await fetch(`${control}/faults`).then((response) => response.json())
-  assert.deepEqual(armed, [{ kind: "drop", seed: 4, id: "fault-1" }])
+  assert.deepEqual(armed, [{ venue: "binance", kind: "drop", seed: 4, id: "fault-1" }])
   child.kill("SIGTERM")
   assert.equal((await child.status).code, 0)
   assert.equal((await reader.read()).done, true)

@@ -55,6 +55,8 @@ export interface SimulatedAlpaca {
   readonly secret: string
   /** Frames handed to sockets so far, pings aside; requests being worked on. */
   readonly traffic: () => { readonly framesSent: number; readonly requestsOpen: number }
+  /** The venue's own books. */
+  readonly books: () => unknown
   readonly faults: Pick<Faults, "armed" | "journal" | "disarm">
   /** Its id. */
   readonly arm: (fault: Fault) => Effect.Effect<string, SimulatorError>
@@ -72,7 +74,7 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
   const time = () => Math.floor(clock.currentTimeMillisUnsafe())
   const now = () => time() + skew.ms
   const later = yield* makeLater()
-  const faults = new Faults(time)
+  const faults = new Faults(time, "alpaca-")
   // How long a connection may last is not documented; nobody here lives to see its end.
   const wire = new Wire(faults, later, Infinity)
   const credentials: Credentials = { key, secret, isRevoked: false }
@@ -139,6 +141,7 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
     key,
     secret,
     traffic: () => ({ framesSent: wire.framesSent, requestsOpen: requests.busy }),
+    books: () => ({}),
     faults,
     arm,
   }
