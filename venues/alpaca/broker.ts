@@ -40,7 +40,7 @@ import {
   reportOf,
   sideOf,
 } from "./decode.ts"
-import { refusalFailure } from "./market_data.ts"
+import { refusalFailure } from "./market_stream.ts"
 import {
   AccountBody,
   CancelBodies,
@@ -465,7 +465,7 @@ function executionsOf(
 ): Broker["executions"] {
   return (instrument, since) =>
     Effect.gen(function* () {
-      const fills: Array<typeof FillBodies.Type[number]> = []
+      const fills: Array<FillBody> = []
       let pageToken: string | undefined
       for (let pages = 0; pages < PAGES_MAX; pages++) {
         const page = yield* rest.trading("reconcile", FillBodies, ({ activities }, init) =>
@@ -489,8 +489,9 @@ function executionsOf(
       fills.sort((a, b) =>
         a.transaction_time - b.transaction_time || compare(a.cum_qty, b.cum_qty)
       )
-      yield* lookUp(rest, known, fills.map(({ order_id }) => order_id))
-      return yield* Effect.forEach(fills, (fill): Effect.Effect<Execution, Faulty> => {
+      const valid = withChanges(fills)
+      yield* lookUp(rest, known, valid.map(({ order_id }) => order_id))
+      return yield* Effect.forEach(valid, (fill): Effect.Effect<Execution, Faulty> => {
         const side = sideOf(fill.side)
         if (side === undefined) {
           return Effect.fail(new Faulty({ detail: `a fill with the side ${fill.side}` }))
@@ -506,6 +507,21 @@ function executionsOf(
         })
       })
     }).pipe(Effect.mapError(venueError("GET /v2/account/activities/FILL")))
+}
+
+type FillBody = typeof FillBodies.Type[number]
+
+/** As they hold now: without those that were taken back, with the price of those that were changed. */
+function withChanges(fills: ReadonlyArray<FillBody>): ReadonlyArray<FillBody> {
+  const changes = new Map(
+    fills.flatMap((fill) => fill.previous_id ? [[fill.previous_id, fill]] : []),
+  )
+  return fills.filter((fill) => !fill.previous_id).flatMap((fill) => {
+    // An id is the time and the name of the execution; a change refers to the name.
+    const change = changes.get(fill.id) ?? changes.get(fill.id.split("::").at(-1)!)
+    if (change === undefined) return [fill]
+    return change.status === "canceled" ? [] : [{ ...fill, price: change.price, qty: change.qty }]
+  })
 }
 
 /** Fills name the venue's order id only. What cannot be found now is left to the venue's id. */
