@@ -193,7 +193,7 @@ export function answer<A>(
 
 const startCommand = {
   name: "start",
-  does: "Runs Keel and its dashboard; without keys and configuration, on a simulated venue.",
+  does: "Runs Keel and its dashboard; without keys and configuration, on simulated venues.",
   options: {
     port: integer({ min: 0, max: 65_535 }, 8_000, "port of the dashboard, 0 picks a free one"),
     host: text("HOST", "127.0.0.1", "address of the dashboard, on this machine only"),
@@ -210,8 +210,11 @@ const startCommand = {
     "environment:",
     `  KEEL_LOG      how much is logged: ${logLevels.join(", ")} (default info)`,
     "  NO_COLOR      logs without colors",
+    "  APCA_API_KEY_ID, APCA_API_SECRET_KEY",
+    '                keys of an Alpaca paper account, for "mode": "paper"',
     "  BINANCE_API_KEY, BINANCE_API_SECRET",
-    '                keys of the Binance testnet, for "mode": "paper"',
+    "                the same of the Binance testnet; BINANCE_PRIVATE_KEY_FILE instead of",
+    "                the secret names a file with an Ed25519 key",
   ],
 }
 

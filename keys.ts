@@ -7,13 +7,45 @@
 import { Redacted, Result } from "effect"
 import { type Config, ConfigError } from "./config.ts"
 
-/** Names in the environment whose values must never be printed, by whichever library. */
-export const secretNames = [
+const secretNames = [
   "APCA_API_KEY_ID",
   "APCA_API_SECRET_KEY",
   "BINANCE_API_KEY",
   "BINANCE_API_SECRET",
 ] as const
+/** Of a file with an Ed25519 key in PEM, instead of `BINANCE_API_SECRET`. */
+const privateKeyFile = "BINANCE_PRIVATE_KEY_FILE"
+/** Shorter lines of a key file say nothing. */
+const LINE_MIN = 20
+
+/** Where secrets are read from: `Deno.env.get` and `Deno.readTextFileSync`, or a test's. */
+export interface SecretSource {
+  readonly variable: (name: string) => string | undefined
+  /** Throws. */
+  readonly file: (path: string) => string
+}
+
+/** What is set of them: must never be printed, by whichever library. */
+export function secretTexts(source: SecretSource): ReadonlyArray<Redacted.Redacted> {
+  const path = valueOf(source, privateKeyFile)
+  const key = path === undefined ? undefined : readOr(source, path)
+  return [
+    ...secretNames.flatMap((name) => valueOf(source, name) ?? []),
+    ...(key ?? "").split(/\s+/).filter((line) => line.length >= LINE_MIN),
+  ].map((value) => Redacted.make(value))
+}
+
+function valueOf({ variable }: SecretSource, name: string): string | undefined {
+  return variable(name)?.trim() || undefined
+}
+
+function readOr({ file }: SecretSource, path: string): string | undefined {
+  try {
+    return file(path).trim()
+  } catch {
+    return undefined
+  }
+}
 
 export interface KeyPair {
   readonly key: Redacted.Redacted
@@ -30,14 +62,26 @@ const names = {
 const venueNames = ["binance", "alpaca"] as const satisfies ReadonlyArray<VenueName>
 
 /**
- * Keys of the configured venues; `readVariable` is `Deno.env.get`. Fails when there are none, when
- * one of a pair is missing, and when a venue that is required has none.
+ * Keys of the configured venues. Fails when there are none, when one of a pair is missing, and when
+ * a venue that is required has none.
  */
 export function venueKeys(
   { venues }: Config,
-  readVariable: (name: string) => string | undefined,
+  source: SecretSource,
 ): Result.Result<VenueKeys, ConfigError> {
-  const read = (name: string) => readVariable(name)?.trim() || undefined
+  const path = valueOf(source, privateKeyFile)
+  const pem = path === undefined ? undefined : readOr(source, path)
+  if (path !== undefined && venues.binance !== undefined) {
+    if (valueOf(source, names.binance.secret) !== undefined) {
+      return refused(`${names.binance.secret} and ${privateKeyFile} are both set: keep one of them`)
+    }
+    if (!pem?.includes("PRIVATE KEY")) {
+      const says = "must name a readable file with an Ed25519 private key in PEM (PKCS#8)"
+      return refused(`${privateKeyFile} ${says}`)
+    }
+  }
+  const read = (name: string) =>
+    name === names.binance.secret && pem !== undefined ? pem : valueOf(source, name)
   const found: { [Venue in VenueName]?: KeyPair } = {}
   const wanted = venueNames.filter((venue) => venues[venue] !== undefined)
   for (const venue of wanted) {
@@ -52,6 +96,10 @@ export function venueKeys(
   }
   if (Object.keys(found).length > 0) return Result.succeed(found)
   return Result.fail(missing(wanted, []))
+}
+
+function refused(problem: string): Result.Result<never, ConfigError> {
+  return Result.fail(new ConfigError({ file: "environment", problems: [problem] }))
 }
 
 function missing(

@@ -3,10 +3,10 @@
  *
  * How it is put together is in `assembly/`.
  */
-import { Effect, Redacted } from "effect"
-import { type Keel, startKeel } from "./assembly/start.ts"
+import { Effect } from "effect"
+import { type Keel, secretSource, startKeel } from "./assembly/start.ts"
 import { answer, readStart } from "./cli.ts"
-import { secretNames } from "./keys.ts"
+import { secretTexts } from "./keys.ts"
 import { layerLog, logOptions } from "./log.ts"
 import type { ReplaySummary } from "./venues/simulator/binance.ts"
 
@@ -48,17 +48,9 @@ async function main(): Promise<number> {
           return 1
         })
       ),
-      Effect.provide(layerLog(logOptions(options.logLevel, secretsHere()))),
+      Effect.provide(layerLog(logOptions(options.logLevel, secretTexts(secretSource)))),
     ),
   )
-}
-
-/** Whatever of them is set must never be printed, by whichever library. */
-function secretsHere(): ReadonlyArray<Redacted.Redacted> {
-  return secretNames
-    .map((name) => Deno.env.get(name)?.trim() ?? "")
-    .filter((value) => value !== "")
-    .map((value) => Redacted.make(value))
 }
 
 function replayLine(keel: Keel, summary: ReplaySummary): string {

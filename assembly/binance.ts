@@ -8,6 +8,7 @@ import { makeBroker } from "../venues/binance/broker.ts"
 import { makeMarketData } from "../venues/binance/market_data.ts"
 import { makeRest } from "../venues/binance/rest.ts"
 import { VENUE } from "../venues/binance/symbols.ts"
+import { type BanStore, noBanStore } from "../venues/governor.ts"
 import {
   type SimulatedBinance,
   type SimulatorOptions,
@@ -15,13 +16,15 @@ import {
 } from "../venues/simulator/binance.ts"
 import type { Traffic } from "../venues/socket.ts"
 import { startFailed } from "./start_failed.ts"
-import { allOf, introduce, labelOf, type VenueDoor } from "./venue.ts"
+import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
 const testnet = {
   rest: "https://testnet.binance.vision",
   stream: "wss://stream.testnet.binance.vision",
   wsApi: "wss://ws-api.testnet.binance.vision/ws-api/v3",
 } as const
+
+const keyNames = "BINANCE_API_KEY and BINANCE_API_SECRET"
 
 interface Urls {
   readonly rest: string
@@ -30,7 +33,7 @@ interface Urls {
 }
 
 /** The test system, or whatever speaks its protocol at the configured hosts. */
-export function binanceDoor(config: BinanceConfig, keys: KeyPair): VenueDoor {
+export function binanceDoor(config: BinanceConfig, keys: KeyPair, bans: BanStore): VenueDoor {
   const rest = config.restUrl ?? testnet.rest
   const urls = {
     rest,
@@ -41,8 +44,8 @@ export function binanceDoor(config: BinanceConfig, keys: KeyPair): VenueDoor {
     venue: VENUE,
     label: labelOf("Binance", "testnet", testnet.rest, rest),
     config,
-    open: connect(config, keys, urls, newTraffic()).pipe(
-      Effect.tap(({ broker }) => introduce(broker, "BINANCE_API_KEY and BINANCE_API_SECRET")),
+    open: connect(config, keys, urls, newTraffic(), bans).pipe(
+      Effect.tap(({ broker }) => introduce(broker, keyNames)),
     ),
   }
 }
@@ -78,21 +81,18 @@ export const simulatedBinanceDoor = Effect.fn("assembly.simulatedBinance")(funct
     venue: VENUE,
     label: "Binance simulated",
     config,
-    open: connect(config, keys, { rest, stream: ws, wsApi }, traffic),
+    open: connect(config, keys, { rest, stream: ws, wsApi }, traffic, noBanStore),
     simulated,
     traffic,
   } satisfies SimulatedBinanceDoor
 })
-
-function newTraffic(): Traffic {
-  return { framesReceived: 0, requestsOpen: 0 }
-}
 
 const connect = Effect.fn("assembly.binance")(function* (
   config: BinanceConfig,
   keys: KeyPair,
   urls: Urls,
   traffic: Traffic,
+  bans: BanStore,
 ) {
   const { liveness: policy, orders, account } = limits
   const rest = yield* makeRest({
@@ -102,6 +102,7 @@ const connect = Effect.fn("assembly.binance")(function* (
     recvWindowMs: orders.recvWindowMs,
     wallClockMs: () => Date.now(),
     traffic,
+    bans,
   })
   const market = makeMarketData({ streamUrl: urls.stream, rest, policy, traffic })
   const found = yield* market.instruments(config.instruments)
@@ -117,5 +118,5 @@ const connect = Effect.fn("assembly.binance")(function* (
     recvWindowMs: orders.recvWindowMs,
     subscribeTimeoutMs: account.subscribeTimeoutMs,
   })
-  return { venue: VENUE, config, market, broker, instruments }
+  return { venue: VENUE, config, market, broker, instruments, usage: rest.governor.usage }
 })

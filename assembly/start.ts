@@ -20,7 +20,7 @@ import { tree } from "../actors/tree.ts"
 import type { StartOptions } from "../cli.ts"
 import { checkMode, type Config, fileName, loadConfig } from "../config.ts"
 import type { Event } from "../domain/event.ts"
-import { type VenueKeys, venueKeys } from "../keys.ts"
+import { type SecretSource, type VenueKeys, venueKeys } from "../keys.ts"
 import { limits } from "../limits.ts"
 import { openKvEventStore } from "../storage/kv.ts"
 import { strategies } from "../strategies/mod.ts"
@@ -50,6 +50,12 @@ export interface Keel {
   readonly farewell: (reason: string) => Effect.Effect<void>
 }
 
+/** Of this process. */
+export const secretSource: SecretSource = {
+  variable: (name) => Deno.env.get(name),
+  file: (path) => Deno.readTextFileSync(path),
+}
+
 /** Runs until the scope closes. */
 export const startKeel = Effect.fn("startKeel")(function* (
   options: StartOptions,
@@ -67,7 +73,7 @@ export const startKeel = Effect.fn("startKeel")(function* (
     : yield* openReplay(options.replay, options.speed ?? 1, config)
   yield* portIsFree(options)
   const keys = config.mode === "sim" ? undefined : yield* Effect.mapError(
-    Effect.fromResult(venueKeys(config, (name) => Deno.env.get(name))),
+    Effect.fromResult(venueKeys(config, secretSource)),
     startFailed,
   )
   const run = assemble(options, replay ? configFor(config, replay) : config, replay, keys)
@@ -103,7 +109,9 @@ const assemble = Effect.fnUntraced(function* (
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   // With keys of the operator's the venue is asked first: a wrong key must leave nothing behind.
-  const real = keys === undefined ? undefined : yield* openVenues(paperDoors(config, keys))
+  const real = keys === undefined
+    ? undefined
+    : yield* openVenues(paperDoors(config, keys, options.data))
   const folder = replay === undefined ? options.data : yield* dataFolder(options.data)
   const opened = yield* Effect.mapError(openKvEventStore({ folder }), startFailed)
   const { store, pending } = countingStore(opened)

@@ -8,7 +8,9 @@ import { Effect } from "effect"
 import type { VenueConfig } from "../config.ts"
 import type { Instrument, InstrumentId } from "../domain/instrument.ts"
 import type { Broker } from "../venues/broker.ts"
+import type { BucketUsage } from "../venues/governor.ts"
 import type { MarketData, VenueError } from "../venues/market_data.ts"
+import type { Traffic } from "../venues/socket.ts"
 import { StartFailed } from "./start_failed.ts"
 
 export interface OpenVenue {
@@ -17,6 +19,8 @@ export interface OpenVenue {
   readonly market: MarketData
   readonly broker: Broker
   readonly instruments: ReadonlyArray<Instrument>
+  /** What of the venue's limits is used up. */
+  readonly usage: () => ReadonlyArray<BucketUsage>
 }
 
 /** A venue that is to be opened. */
@@ -63,4 +67,8 @@ export function labelOf(name: string, system: string, usual: string, url: string
 
 export function staleAfterMs(config: VenueConfig, instrument: InstrumentId): number {
   return config.staleAfterMsOf.get(instrument) ?? config.staleAfterMs
+}
+
+export function newTraffic(): Traffic {
+  return { framesReceived: 0, requestsOpen: 0 }
 }

@@ -11,8 +11,10 @@ import type { Config } from "../config.ts"
 import type { Instrument } from "../domain/instrument.ts"
 import type { VenueKeys } from "../keys.ts"
 import type { Broker } from "../venues/broker.ts"
+import { banFile } from "../storage/ban_file.ts"
 import { openVenueLedger } from "../storage/venue_ledger_kv.ts"
 import { makeMemoryLedger } from "../venues/simulator/ledger.ts"
+import { alpacaDoor } from "./alpaca.ts"
 import { binanceDoor, type SimulatedBinanceDoor, simulatedBinanceDoor } from "./binance.ts"
 import { fundsFor, type Replay } from "./replay.ts"
 import { StartFailed, startFailed } from "./start_failed.ts"
@@ -43,9 +45,15 @@ export class Venues {
 }
 
 /** The venues' test systems, where there are keys. */
-export function paperDoors({ venues }: Config, keys: VenueKeys): ReadonlyArray<VenueDoor> {
+export function paperDoors(
+  { venues: { alpaca, binance } }: Config,
+  keys: VenueKeys,
+  folder: string,
+): ReadonlyArray<VenueDoor> {
+  const bans = (venue: string) => banFile(`${folder}/bans.${venue}.json`)
   return [
-    ...(venues.binance && keys.binance ? [binanceDoor(venues.binance, keys.binance)] : []),
+    ...(binance && keys.binance ? [binanceDoor(binance, keys.binance, bans("binance"))] : []),
+    ...(alpaca && keys.alpaca ? [alpacaDoor(alpaca, keys.alpaca, bans("alpaca"))] : []),
   ]
 }
 

@@ -10,7 +10,7 @@ import {
   parseConfig,
   type StrategyParams,
 } from "../config.ts"
-import { type VenueKeys, venueKeys } from "../keys.ts"
+import { secretTexts, type VenueKeys, venueKeys } from "../keys.ts"
 import { nearest } from "../config_problem.ts"
 import { configSchema, schemaFileName } from "../config_schema.ts"
 import { readJson } from "../config_syntax.ts"
@@ -413,7 +413,13 @@ Deno.test("checkMode() lets simulation and paper trading pass, and refuses live 
 })
 
 const keysOf = (config: unknown, env: Record<string, string>) =>
-  venueKeys(parsed(config), (name) => env[name])
+  venueKeys(parsed(config), { variable: (name) => env[name], file: readFile })
+const pem = `-----BEGIN PRIVATE KEY-----\n${"Ab1+".repeat(16)}\n-----END PRIVATE KEY-----\n`
+function readFile(path: string): string {
+  if (path === "key.pem") return pem
+  if (path === "other.txt") return "good morning"
+  throw new Error(`no such file: ${path}`)
+}
 const found = (config: unknown, env: Record<string, string>): VenueKeys =>
   Result.getOrThrow(keysOf(config, env))
 const keyComplaint = (config: unknown, env: Record<string, string>): string => {
@@ -459,6 +465,28 @@ Deno.test("venueKeys() names the keys that are missing", () => {
     keyComplaint({ venues: { binance: {}, alpaca: { enabled: true } } }, binanceEnv),
     /^mode paper needs APCA_API_KEY_ID and APCA_API_SECRET_KEY in the environment/,
   )
+})
+
+Deno.test("venueKeys() takes an Ed25519 key of Binance from a file", () => {
+  const env = { BINANCE_API_KEY: "key-1", BINANCE_PRIVATE_KEY_FILE: "key.pem" }
+  assert.equal(Redacted.value(found({}, env).binance!.secret), pem.trim())
+  const both = { ...env, BINANCE_API_SECRET: "secret-1" }
+  assert.equal(
+    keyComplaint({}, both),
+    "BINANCE_API_SECRET and BINANCE_PRIVATE_KEY_FILE are both set: keep one of them",
+  )
+  for (const path of ["none.pem", "other.txt"]) {
+    assert.equal(
+      keyComplaint({}, { ...env, BINANCE_PRIVATE_KEY_FILE: path }),
+      "BINANCE_PRIVATE_KEY_FILE must name a readable file with an Ed25519 private key in PEM (PKCS#8)",
+    )
+  }
+})
+
+Deno.test("secretTexts() are all that is set, a key file's own lines too", () => {
+  const env: Record<string, string> = { ...alpacaEnv, BINANCE_PRIVATE_KEY_FILE: "key.pem" }
+  const texts = secretTexts({ variable: (name) => env[name], file: readFile })
+  assert.deepEqual(texts.map(Redacted.value), ["key-2", "secret-2", "Ab1+".repeat(16)])
 })
 
 Deno.test("nearest() finds slips, swaps and case, and nothing far away", () => {

@@ -1,0 +1,68 @@
+/** Alpaca: the paper account. */
+import { Effect } from "effect"
+import type { AlpacaConfig } from "../config.ts"
+import type { KeyPair } from "../keys.ts"
+import { limits } from "../limits.ts"
+import { makeBroker } from "../venues/alpaca/broker.ts"
+import { makeMarketData } from "../venues/alpaca/market_data.ts"
+import { buckets, makeRest } from "../venues/alpaca/rest.ts"
+import { VENUE } from "../venues/alpaca/symbols.ts"
+import { type BanStore, makeGovernor } from "../venues/governor.ts"
+import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
+
+const paper = {
+  trading: "https://paper-api.alpaca.markets",
+  data: "https://data.alpaca.markets",
+  dataStream: "wss://stream.data.alpaca.markets",
+  tradingStream: "wss://paper-api.alpaca.markets/stream",
+} as const
+
+type Urls = { readonly [Name in keyof typeof paper]: string }
+
+/** The paper account, or whatever speaks its protocol at the configured hosts. */
+export function alpacaDoor(config: AlpacaConfig, keys: KeyPair, bans: BanStore): VenueDoor {
+  const trading = config.tradingUrl ?? paper.trading
+  const urls = {
+    trading,
+    data: config.dataUrl ?? paper.data,
+    dataStream: config.dataStreamUrl ?? paper.dataStream,
+    tradingStream: config.tradingStreamUrl ?? paper.tradingStream,
+  }
+  return {
+    venue: VENUE,
+    label: labelOf("Alpaca", "paper", paper.trading, trading),
+    config,
+    open: connect(config, keys, urls, bans).pipe(
+      Effect.tap(({ broker }) => introduce(broker, "APCA_API_KEY_ID and APCA_API_SECRET_KEY")),
+    ),
+  }
+}
+
+const connect = Effect.fn("assembly.alpaca")(function* (
+  config: AlpacaConfig,
+  keys: KeyPair,
+  urls: Urls,
+  bans: BanStore,
+) {
+  const { liveness: policy, orders, account: { subscribeTimeoutMs } } = limits
+  const traffic = newTraffic()
+  const governor = yield* makeGovernor({ venue: VENUE, buckets, bans })
+  const rest = yield* makeRest({
+    tradingUrl: urls.trading,
+    dataUrl: urls.data,
+    keys,
+    timeoutMs: orders.requestTimeoutMs,
+    governor,
+    traffic,
+  })
+  const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
+  const market = makeMarketData({ ...common, streamUrl: urls.dataStream, feed: config.feed })
+  const found = yield* market.instruments(config.instruments)
+  const instruments = yield* allOf(config, found, urls.trading)
+  const broker = makeBroker({
+    ...common,
+    streamUrl: urls.tradingStream,
+    instruments: config.instruments,
+  })
+  return { venue: VENUE, config, market, broker, instruments, usage: governor.usage }
+})
