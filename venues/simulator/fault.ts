@@ -242,6 +242,22 @@ export const VenueFault = Schema.Union([
     phase: Schema.Literals(["closed", "overnight", "pre", "core", "post"]),
     ms: Millis,
   }),
+  /** The next order is accepted, and rejected on its way to the market. */
+  Schema.Struct({ kind: Schema.Literal("reject_later"), ...common }),
+  /** Cancels are accepted and do not finish, for `ms` or for ever. */
+  Schema.Struct({
+    kind: Schema.Literal("stuck_cancels"),
+    ...common,
+    ms: Schema.optionalKey(Millis),
+  }),
+  /** One of the account's fills had another price, or never was. */
+  Schema.Struct({
+    kind: Schema.Literal("fill_correction"),
+    ...common,
+    executionId: Schema.String,
+    price: Schema.String,
+  }),
+  Schema.Struct({ kind: Schema.Literal("fill_bust"), ...common, executionId: Schema.String }),
   /** Today ends in `ms`. */
   Schema.Struct({ kind: Schema.Literal("early_close"), ...common, ms: Millis }),
 ])

@@ -33,8 +33,8 @@ export interface HttpDesk {
   readonly subject: (request: HttpRequest) => Subject
   /** `reply` is called once, now or later. */
   readonly answer: (request: HttpRequest, reply: (reply: HttpReply) => void) => void
-  /** Fills the order that the request is about to cancel. */
-  readonly fillEarly: (request: HttpRequest) => void
+  /** Fills the order that the request is about to cancel, and then goes on. */
+  readonly fillEarly: (request: HttpRequest, done: () => void) => void
   /** A request came, or has been dealt with. */
   readonly count: (change: 1 | -1) => void
   /** Goes on with a request after so many milliseconds of the venue's time. */
@@ -99,8 +99,7 @@ export class HttpDoor {
       case "delay":
         return this.#desk.hold(fault.ms, () => this.#answer(exchange))
       case "fill_before_cancel":
-        this.#desk.fillEarly(request)
-        return this.#answer(exchange)
+        return this.#desk.fillEarly(request, () => this.#answer(exchange))
       default:
         return this.#strike(fault, response, undefined)
     }

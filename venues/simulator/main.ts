@@ -5,7 +5,9 @@
  * standard error; runs until it is told to stop.
  */
 import { Effect, type Scope } from "effect"
+import { openAlpacaLedger } from "../../storage/alpaca_ledger_kv.ts"
 import { openVenueLedger } from "../../storage/venue_ledger_kv.ts"
+import { makeMemoryAlpacaLedger } from "./alpaca/ledger.ts"
 import { type SessionsKind, type SimulatedAlpaca, startSimulatedAlpaca } from "./alpaca/mod.ts"
 import { type SimulatedBinance, startSimulatedBinance } from "./binance.ts"
 import { startControl } from "./control.ts"
@@ -118,6 +120,9 @@ export const runVenue = Effect.fn("Venue.run")(function* (
   const alpaca = yield* startSimulatedAlpaca({
     ...options,
     port: 0,
+    ledger: data === undefined
+      ? makeMemoryAlpacaLedger()
+      : yield* openAlpacaLedger(`${data}/alpaca.kv`),
     market,
     sessions,
     faults: scenario.faults.alpaca,

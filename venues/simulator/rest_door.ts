@@ -16,9 +16,10 @@ export function makeRestDoor(desk: BinanceDesk, faults: Faults): HttpDoor {
       return { door: "rest", method, path, ...(symbol !== null && { symbol }) }
     },
     answer: (request, reply) => answer(desk, request, reply),
-    fillEarly: (request) => {
+    fillEarly: (request, done) => {
       const change = desk.venue.fillEarly(readParams(request), desk.now())
       if (change !== undefined) desk.report([change])
+      done()
     },
     count: (change) => {
       desk.requestsOpen += change

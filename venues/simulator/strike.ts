@@ -101,6 +101,10 @@ const OF_SHARES: ReadonlySet<Fault["kind"]> = new Set([
   "imbalance",
   "session",
   "early_close",
+  "reject_later",
+  "stuck_cancels",
+  "fill_correction",
+  "fill_bust",
 ])
 
 /** What about a fault cannot be carried out at this venue, in one line. */

@@ -48,6 +48,8 @@ Deno.test("the venue alone prints one JSON line, serves, and ends on SIGTERM", a
   const headers = { "APCA-API-KEY-ID": "abc", "APCA-API-SECRET-KEY": "def" }
   const trades = await fetch(`${alpaca.data}/v2/stocks/quotes/latest?symbols=SPY`, { headers })
   assert.ok((await trades.json()).quotes.SPY.bp > 0)
+  const account = await fetch(`${alpaca.trading}/v2/account`, { headers })
+  assert.equal((await account.json()).cash, "100000")
   assert.deepEqual(
     [alpaca.tradingStream, alpaca.dataStream].map((url) => new URL(url).pathname),
     ["/stream", "/"],

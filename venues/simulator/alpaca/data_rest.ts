@@ -13,7 +13,7 @@ import type { SyntheticAlpacaMarket } from "./synthetic_market.ts"
 
 export interface DataAnswer {
   readonly status: number
-  readonly body: unknown
+  readonly body: object
 }
 
 type Kind = "bars" | "trades" | "quotes"
@@ -332,6 +332,6 @@ function tokenOf(query: URLSearchParams): Token | undefined {
   return { symbol, time: BigInt(time) }
 }
 
-function ok(body: unknown): DataAnswer {
+function ok(body: object): DataAnswer {
   return { status: 200, body }
 }

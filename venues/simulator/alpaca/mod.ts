@@ -16,10 +16,13 @@ import { type Arrival, listen, SimulatorError } from "../venue_server.ts"
 import { type Door, Wire } from "../wire.ts"
 import type { Credentials } from "./credentials.ts"
 import { DataDoor } from "./data_door.ts"
+import type { AlpacaLedger } from "./ledger.ts"
 import { AlpacaRequests } from "./requests.ts"
 import { Sessions, type SessionsKind } from "./sessions.ts"
 import { Slots } from "./slots.ts"
+import { impossible, strike, type Struck } from "./strike.ts"
 import { PROFILES, SyntheticAlpacaMarket } from "./synthetic_market.ts"
+import { startTrading } from "./trading.ts"
 import { TradingDoor } from "./trading_door.ts"
 
 export { SimulatorError }
@@ -32,6 +35,11 @@ export interface AlpacaSimulatorOptions {
   readonly key: string
   readonly secret: string
   readonly market: { readonly kind: "synthetic"; readonly seed: number }
+  readonly ledger: AlpacaLedger
+  /** Dollars that a new account begins with; 100000. */
+  readonly cash?: string
+  /** How often only a part of an order fills at first; a tenth of the time. */
+  readonly partialFillProbability?: number
   /** `always`, the default: every hour of every day is one of trading. */
   readonly sessions?: SessionsKind
   /** Armed from the start. */
@@ -101,17 +109,18 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
     symbolsMax: options.symbolsMax,
   })
   const updates = new TradingDoor({ credentials, faults, wire, now })
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const requests = new AlpacaRequests({
-    credentials,
+  const trading = yield* startTrading({
     market,
-    trading: () => Effect.succeed(undefined),
-    later,
-    now,
+    ledger: options.ledger,
+    cash: options.cash ?? "100000",
     seed,
-    fork,
-    fillEarly: () => {},
+    days: (from, to) => sessions.days(from, to),
+    ...(options.partialFillProbability !== undefined &&
+      { partialFillProbability: options.partialFillProbability }),
   })
+  trading.onUpdate((message, facts) => updates.tell(message, facts))
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const requests = new AlpacaRequests({ credentials, market, trading, later, now, seed, fork })
   const rest = new HttpDoor(requests, faults)
   const server = yield* listen({ host, port }, {
     wire,
@@ -122,12 +131,34 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
     welcome: (arrival: Arrival) =>
       arrival.door === "tradingStream" ? updates.welcome(arrival) : data.welcome(arrival),
   })
-  const arm = (fault: Fault) => Effect.sync(() => faults.arm(fault))
+  const struck: Struck = {
+    market,
+    sessions,
+    trading,
+    credentials,
+    wire,
+    updates,
+    requests,
+    server,
+    later,
+    now,
+    skew,
+  }
+  const arm = Effect.fn("SimulatedAlpaca.arm")(function* (fault: Fault) {
+    const text = impossible(fault, market)
+    if (text !== undefined) {
+      return yield* new SimulatorError({ text: `fault ${fault.kind}: ${text}` })
+    }
+    return faults.arm(fault)
+  })
   for (const fault of options.faults ?? []) yield* arm(fault)
 
   const every = (ms: number, act: () => void) =>
     Effect.forkScoped(forever(Effect.andThen(Effect.sync(act), Effect.sleep(ms))))
   yield* every(STEP_MS, () => market.step())
+  yield* every(STEP_MS, () => {
+    for (const fault of faults.due()) strike(fault, struck)
+  })
   yield* every(1_000, () => wire.beat(time()))
 
   const authority = `${host.includes(":") ? `[${host}]` : host}:${server.port}`
@@ -140,8 +171,11 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
     },
     key,
     secret,
-    traffic: () => ({ framesSent: wire.framesSent, requestsOpen: requests.busy }),
-    books: () => ({}),
+    traffic: () => ({
+      framesSent: wire.framesSent,
+      requestsOpen: requests.busy + (trading.isIdle() ? 0 : 1),
+    }),
+    books: trading.books,
     faults,
     arm,
   }

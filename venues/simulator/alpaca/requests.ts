@@ -14,38 +14,23 @@ import { answerData } from "./data_rest.ts"
 import { RequestLimit } from "./limits.ts"
 import { uuidOf } from "./listings.ts"
 import type { SyntheticAlpacaMarket } from "./synthetic_market.ts"
-
-export interface TradingRequest {
-  readonly method: string
-  readonly path: string
-  readonly query: URLSearchParams
-  readonly body: string
-}
-
-export interface TradingReply {
-  readonly status: number
-  /** Nothing, for answers that have no body. */
-  readonly body: unknown
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-/** What orders and accounts answer; `undefined` for a path they do not know. */
-export type HandleTrading = (
-  request: TradingRequest,
-) => Effect.Effect<TradingReply | undefined>
+import type { AlpacaTrading } from "./trading.ts"
 
 export interface RequestParts {
   readonly credentials: Credentials
   readonly market: SyntheticAlpacaMarket
-  readonly trading: HandleTrading
+  readonly trading: Pick<AlpacaTrading, "handle" | "control">
   readonly later: Later
   readonly now: () => number
   readonly seed: number
   readonly fork: (effect: Effect.Effect<void>) => Fiber.Fiber<void>
-  readonly fillEarly: (request: HttpRequest) => void
 }
 
 const NO_DATA_ACCESS = { message: "unauthorized." }
+const NO_DATA = { message: "Not Found" }
+const TOO_MUCH_DATA = { message: "too many requests." }
+const TOO_MANY = { code: 42910000, message: "rate limit exceeded" }
+const NOTHING_THERE = { code: 40410000, message: "endpoint not found." }
 const NO_ACCESS = { code: 40110000, message: "request is not authorized" }
 
 export class AlpacaRequests implements HttpDesk {
@@ -84,51 +69,62 @@ export class AlpacaRequests implements HttpDesk {
 
   readonly isClosed = () => false
 
-  readonly fillEarly = (request: HttpRequest) => this.#parts.fillEarly(request)
+  readonly fillEarly = ({ path }: HttpRequest, done: () => void) => {
+    const { trading, fork } = this.#parts
+    const query = new URLSearchParams()
+    fork(
+      Effect.map(trading.handle({ method: "GET", path, query, body: "" }), (found) => {
+        const clientOrderId = clientOrderIdOf(found?.body)
+        if (clientOrderId !== undefined) trading.control.fillResting(clientOrderId)
+        done()
+      }),
+    )
+  }
 
   readonly answer = (request: HttpRequest, reply: (reply: HttpReply) => void) => {
     const { credentials, market, trading, now, fork } = this.#parts
     const side = sideOf(request.path)
-    const send = (answer: TradingReply) =>
+    const write = (status: number, text: string, more: HttpReply["headers"] = {}) =>
       reply({
-        status: answer.status,
-        body: answer.body === undefined ? "" : JSON.stringify(answer.body),
+        status,
+        body: text,
         headers: {
           "x-request-id": uuidOf(`request ${this.#chance.next()}`).replaceAll("-", ""),
           ...this.limits[side].headers(now()),
-          ...answer.headers,
+          ...more,
         },
       })
+    const send = (status: number, body: object, more?: HttpReply["headers"]) =>
+      write(status, JSON.stringify(body), more)
     const { key, secret } = keysOf(request.headers)
     if (!opens(credentials, key, secret)) {
-      return send(
-        side === "data" ? { status: 401, body: NO_DATA_ACCESS } : { status: 403, body: NO_ACCESS },
-      )
+      return side === "data" ? send(401, NO_DATA_ACCESS) : send(403, NO_ACCESS)
     }
     const limit = this.limits[side]
     if (!limit.admit(now())) {
-      return send({
-        status: 429,
-        body: side === "data"
-          ? { message: "too many requests." }
-          : { code: 42910000, message: "rate limit exceeded" },
-        headers: { "retry-after": String(limit.retryAfterSeconds(now())) },
-      })
+      const wait = { "retry-after": String(limit.retryAfterSeconds(now())) }
+      return send(429, side === "data" ? TOO_MUCH_DATA : TOO_MANY, wait)
     }
     const { method, path, body } = request
     const query = new URLSearchParams(request.query)
     if (side === "data") {
       const found = method === "GET" ? answerData(market, path, query) : undefined
-      return send(found ?? { status: 404, body: { message: "Not Found" } })
+      return found === undefined ? send(404, NO_DATA) : send(found.status, found.body)
     }
     fork(
       Effect.map(
-        trading({ method, path, query, body }),
+        trading.handle({ method, path, query, body }),
         (found) =>
-          send(found ?? { status: 404, body: { code: 40410000, message: "endpoint not found." } }),
+          found === undefined
+            ? send(404, NOTHING_THERE)
+            : write(found.status, found.body, found.headers),
       ),
     )
   }
+}
+
+function clientOrderIdOf(text: string | undefined): string | undefined {
+  return /"client_order_id"\s*:\s*"([^"]+)"/.exec(text ?? "")?.[1]
 }
 
 function sideOf(path: string): "trading" | "data" {
