@@ -1,14 +1,14 @@
 /**
  * Turns what the journal says into what a person must know.
  *
- * One alert per trouble: raised once, updated while it lasts, resolved with it. The alert is itself
+ * One alert per trouble: raised once, updated while it lasts, resolved with it. An update calls nobody. The alert is itself
  * an event; where it is shown is not decided here.
  */
 import { Effect } from "effect"
 import type { Books } from "../domain/books.ts"
-import type { Event, JournalRecord } from "../domain/event.ts"
+import type { Event, FeedTrouble, JournalRecord } from "../domain/event.ts"
 import { follow, keepUp, record, type Recorded } from "./journal.ts"
-import { runnerOf } from "./names.ts"
+import { feedOf, runnerOf } from "./names.ts"
 import { type ActorContext, type ActorName, actorName, behavior } from "./runtime/mod.ts"
 
 export const Alerter: ActorName<Recorded> = actorName("alerter")
@@ -53,30 +53,78 @@ function alertsFor(
   { attemptsMax }: AlerterOptions,
 ): ReadonlyArray<Event> {
   const over = (id: string) => resolved(id, books, before)
+  const raise = (
+    id: string,
+    severity: "warning" | "critical",
+    title: string,
+    detail: string,
+  ): Event => ({
+    // Raised once; what is new about it is an update, and nobody is called again.
+    _tag: isOpen(id, books, before) ? "AlertUpdated" : "AlertRaised",
+    id,
+    severity,
+    title,
+    detail,
+  })
   switch (event._tag) {
     case "FeedLost": {
-      if (event.attempt < attemptsMax) return []
-      const detail = `${event.cause}; attempt ${event.attempt}. Entries are off, prices are polled.`
-      return [
-        raised(`feed:${event.venue}`, "critical", `No live prices from ${event.venue}`, detail),
-      ]
+      const id = feedOf(event.venue).id
+      const title = `No live prices from ${event.venue}`
+      if (event.rule === "forbidden") {
+        const detail = `${event.cause}. Entries are off. Nothing is tried again for a long time: ` +
+          "when the cause is gone, resume trading."
+        return [raise(id, "critical", title, detail)]
+      }
+      const isLong = event.attempt >= attemptsMax || isOpen(id, books, before)
+      const polls = event.rule === "rate_limited" ? "" : ", prices are polled"
+      const detail = `${event.cause}; attempt ${event.attempt}. Entries are off${polls}.`
+      return isLong && event.rule !== "planned" ? [raise(id, "critical", title, detail)] : []
+    }
+    case "FeedPolling": {
+      // Five attempts, or a place that stays taken; what comes and goes has an alert of its own.
+      const id = feedOf(event.venue).id
+      if (isOpen(id, books, before) || isOpen(`${id}:flapping`, books, before)) return []
+      const cause = books.feeds.get(event.venue)?.cause ?? "no connection"
+      const detail = `${cause}. Entries are off, prices are polled.`
+      return [raise(id, "critical", `No live prices from ${event.venue}`, detail)]
     }
     case "FeedRestored":
-      return over(`feed:${event.venue}`)
+      return over(feedOf(event.venue).id)
+    case "FeedTroubled": {
+      const { detail, trouble, venue } = event
+      return [raise(troubleId(venue, trouble), "critical", titles[trouble], detail)]
+    }
+    case "FeedTroubleEnded":
+      return over(troubleId(event.venue, event.trouble))
     case "AccountLost": {
-      const title = `Order reports from ${event.venue} are interrupted`
-      return [
-        raised(`account:${event.venue}`, "warning", title, `${event.cause}. Entries are off.`),
-      ]
+      const id = `account:${event.venue}`
+      return event.rule === "forbidden"
+        ? [
+          raise(
+            id,
+            "critical",
+            `${event.venue} refuses our key`,
+            `${event.cause}. Entries are off, and nothing is tried again for a long time: when ` +
+              "the cause is gone, resume trading.",
+          ),
+        ]
+        : [
+          raise(
+            id,
+            "warning",
+            `Order reports from ${event.venue} are interrupted`,
+            `${event.cause}. Entries are off.`,
+          ),
+        ]
     }
     case "AccountReconciled": {
       if (event.differences.length === 0) return over(`account:${event.venue}`)
       const title = `Our books and ${event.venue} disagree`
-      return [raised(`account:${event.venue}`, "critical", title, event.differences.join("; "))]
+      return [raise(`account:${event.venue}`, "critical", title, event.differences.join("; "))]
     }
     case "OrderUnconfirmed": {
       const title = `Nobody knows yet what became of order ${event.clientOrderId}`
-      return [raised(`order:${event.clientOrderId}`, "warning", title, event.cause)]
+      return [raise(`order:${event.clientOrderId}`, "warning", title, event.cause)]
     }
     case "OrderAccepted":
     case "OrderFilled":
@@ -87,7 +135,7 @@ function alertsFor(
     case "ActorRestarted":
       return over(`actor:${event.path}`)
     case "ActorFailed":
-      return [raised(`actor:${event.path}`, "critical", `${event.path} has failed`, event.cause)]
+      return [raise(`actor:${event.path}`, "critical", `${event.path} has failed`, event.cause)]
     // Whoever failed has been replaced.
     case "StrategySwapped":
       return [...books.alerts.keys()]
@@ -117,26 +165,30 @@ function isOver(alertId: string, books: Books, incarnation: number): boolean {
   }
 }
 
-function raised(
-  id: string,
-  severity: "warning" | "critical",
-  title: string,
-  detail: string,
-): Event {
-  return { _tag: "AlertRaised", id, severity, title, detail }
-}
-
 function resolved(
   id: string,
   books: Books,
   before: ReadonlyArray<Event> = [],
 ): ReadonlyArray<Event> {
+  return isOpen(id, books, before) ? [{ _tag: "AlertResolved", id }] : []
+}
+
+function isOpen(id: string, books: Books, before: ReadonlyArray<Event>): boolean {
   const last = before.findLast((each) =>
     (each._tag === "AlertRaised" || each._tag === "AlertResolved") && each.id === id
   )
+  if (last !== undefined) return last._tag === "AlertRaised"
   const alert = books.alerts.get(id)
-  const isRaised = last === undefined
-    ? alert !== undefined && alert.resolvedAt === undefined
-    : last._tag === "AlertRaised"
-  return isRaised ? [{ _tag: "AlertResolved", id }] : []
+  return alert !== undefined && alert.resolvedAt === undefined
+}
+
+function troubleId(venue: string, trouble: FeedTrouble): string {
+  return `${feedOf(venue).id}:${trouble}`
+}
+
+const titles: Readonly<Record<FeedTrouble, string>> = {
+  flapping: "Prices come and go",
+  misbehaving: "The venue says that we break its rules",
+  nothing_to_watch: "Nothing to watch",
+  lagging: "Prices arrive late",
 }

@@ -1,120 +1,76 @@
 /**
  * Keeps market data from one venue flowing, and says what it is good for.
  *
- * Streams over the socket; when the socket dies, waits out the backoff and connects again. A short
- * outage is spent asleep. A long one is spent polling, so polling is only a better way of waiting.
- * Health is authority: a proof of freshness is issued for every streamed quote and for nothing
- * else. What is wanted (instruments, bars) lives here, outside any connection, and is a fold over
- * the journal.
+ * Streams over the socket; when the socket dies, waits by the rule of the cause and connects again.
+ * A short outage is spent asleep, a long one polling. It ends with data, and entries are on again
+ * only after what was missed has been read and the account has been compared. Health is authority:
+ * a proof of freshness is issued for every streamed quote that is worth one, for nothing else, and
+ * is taken back when its stream dies. What is wanted (instruments, bars) lives here, outside any
+ * connection, and is a fold over the journal.
+ *
+ *     feed/state.ts       what it knows            feed/connection.ts  connect, lose, wait or poll
+ *     feed/lines.ts       trades into bars         feed/recovery.ts    from first data to the gate
+ *     feed/gap_filler.ts  trades that were missed  feed/watch.ts       silence, lateness, troubles
+ *     feed/session.ts     when there is a market   feed/show.ts        what others see
  */
-import { Deferred, Effect, Random } from "effect"
-import { backoffMs, type BackoffPolicy } from "../domain/backoff.ts"
-import { addTrade, type BarBuilder, barBuilder, breakBar, closeBar } from "../domain/bars.ts"
-import type { Books } from "../domain/books.ts"
-import { formatDecimal } from "../domain/decimal.ts"
+import { Deferred, Effect } from "effect"
+import { lagMs, observe, offsetMs } from "../domain/drift.ts"
+import type { Command } from "../domain/command.ts"
 import type { Mark } from "../domain/equity.ts"
+import type { Event, JournalRecord } from "../domain/event.ts"
 import { Fresh } from "../domain/freshness.ts"
-import { type InstrumentId, intervalMs } from "../domain/instrument.ts"
-import type { Bar, MarketEvent, Quote, Trade } from "../domain/market.ts"
-import type { FeedInstrumentView, FeedView, LinkStatus } from "../domain/overview.ts"
-import { type MarketData, Silent, VenueError } from "../venues/market_data.ts"
-import { fullBudget, spendAttempt } from "./connection_budget.ts"
-import { follow, keepUp, record, type Recorded } from "./journal.ts"
-import { Monitor, portfolioKeeperOf, riskManagerOf, runnerOf } from "./names.ts"
-import { type ActorContext, type ActorName, actorName, behavior } from "./runtime/mod.ts"
+import type { Quote, StatusChange, Trade } from "../domain/market.ts"
+import type { FeedPhase } from "../domain/overview.ts"
+import { Unreachable, VenueError } from "../venues/market_data.ts"
+import { keepConnected, pollOnce, revokeAll } from "./feed/connection.ts"
+import { correct, tellGap } from "./feed/lines.ts"
+import { beginRecovery, confirmWhenFilled, filled, takeTrade, waitsFor } from "./feed/recovery.ts"
+import { keepCalendar, sessionOf } from "./feed/session.ts"
+import { show } from "./feed/show.ts"
+import {
+  type Context,
+  type FeedMessage,
+  type FeedOptions,
+  freshMemory,
+  initial,
+  type Line,
+  type State,
+  want,
+} from "./feed/state.ts"
+import { tellWithheld, watch, withheldOf, withhold } from "./feed/watch.ts"
+import { follow, keepUp, record } from "./journal.ts"
+import { feedOf, Monitor, portfolioKeeperOf, riskManagerOf, runnerOf } from "./names.ts"
+import { behavior } from "./runtime/mod.ts"
 
-export interface FeedOptions {
-  readonly market: MarketData
-  readonly instruments: ReadonlyArray<InstrumentId>
-  readonly staleAfterMs: number
-  readonly backoff: BackoffPolicy
-  /** Events that may wait; more is an outage. */
-  readonly mailboxMax: number
-  readonly pollEveryMs: number
-  /** How often bars are closed by the clock and silence is looked for. */
-  readonly sweepEveryMs: number
-  /** How long after its end a bar waits for late trades. */
-  readonly barGraceMs: number
-  readonly showEveryMs: number
-}
+export { feedOf } from "./names.ts"
+export { feedDefaults, type FeedLimits, type FeedOptions } from "./feed/state.ts"
 
-export type FeedMessage =
-  /** With the time of arrival: what has waited must not look new. */
-  | { readonly _tag: "Heard"; readonly event: MarketEvent; readonly at: number }
-  | { readonly _tag: "Undecoded"; readonly frame: string; readonly reason: string }
-  | { readonly _tag: "Lost"; readonly error: VenueError; readonly attempt: number }
-  | { readonly _tag: "Trying"; readonly nextAttemptAt: number | undefined }
-  | { readonly _tag: "Polled"; readonly quotes: ReadonlyArray<Quote> }
-  | { readonly _tag: "Sweep" }
-  | { readonly _tag: "Show" }
-  | Recorded
-
-export const feedOf = (venue: string): ActorName<FeedMessage> => actorName(`feed:${venue}`)
-
-/** What is known of one instrument. */
-interface Line {
-  readonly instrument: InstrumentId
-  last: Trade | undefined
-  quote: Quote | undefined
-  quoteSource: "stream" | "rest"
-  /** When the last price arrived, by our clock; undefined before the first. */
-  heardAt: number | undefined
-  trades: number
-  duplicates: number
-  gaps: number
-  /** By interval in milliseconds. */
-  builders: Map<number, Bars>
-}
-
-interface Bars {
-  readonly builder: BarBuilder
-  /** When the newest published bar opened; undefined when there is none since the last gap. */
-  readonly last: number | undefined
-}
-
-interface State {
-  readonly books: Books
-  readonly lines: Map<InstrumentId, Line>
-  status: LinkStatus
-  since: number
-  attempt: number
-  cause: string | undefined
-  nextAttemptAt: number | undefined
-  lastDataAt: number | undefined
-  outageSince: number | undefined
-  reconnects: number
-  frames: number
-  framesShown: { readonly at: number; readonly frames: number; readonly rate: number }
-  undecoded: number
-  lastUndecoded: string | undefined
-  connection: Connection | undefined
-}
-
-/** The present attempt. */
-interface Connection {
-  readonly startedAt: number
-  /** Ends it with an error of ours. */
-  readonly cut: Deferred.Deferred<never, VenueError>
-  /** When it said something last, whether or not that has been looked at. */
-  heardAt: number | undefined
-}
-
-type Context = ActorContext<FeedMessage>
+type Message<Tag extends FeedMessage["_tag"]> = Extract<FeedMessage, { readonly _tag: Tag }>
 
 export function feed(options: FeedOptions) {
   const { market } = options
+  const memory = freshMemory()
   return behavior<State, FeedMessage>({
     name: feedOf(market.venue).id,
     restart: "permanent",
-    mailbox: { capacity: options.mailboxMax, overflow: "reject" },
+    // Of quotes only the newest is true; a trade that finds no place is an outage, never a silence.
+    mailbox: {
+      capacity: options.mailboxMax,
+      overflow: "conflate",
+      key: (message) => conflationKey(message),
+    },
     backoff: { baseMs: 200, capMs: 10_000, resetAfterMs: 60_000 },
     init: Effect.fn("Feed.init")(function* (actor: Context) {
       const books = yield* follow(actor)
-      const state = initial(books, options, actor.now())
+      const state = initial(books, options, memory, actor.now())
       want(state)
+      for (const id of endedRunners(state)) state.deaf.add(id)
       // What the last incarnation did not hear nobody has heard.
-      if (actor.incarnation > 0) tellGap(state, actor)
-      actor.fork(keepConnected(state, options, actor))
+      if (actor.incarnation > 0) {
+        for (const line of state.lines.values()) tellGap(state, line, actor)
+      }
+      actor.fork(keepConnected(state, actor))
+      actor.fork(keepCalendar(state, actor))
       actor.every(options.sweepEveryMs, { _tag: "Sweep" })
       actor.every(options.showEveryMs, { _tag: "Show" })
       return state
@@ -122,394 +78,392 @@ export function feed(options: FeedOptions) {
     receive: (state, message, actor) => {
       switch (message._tag) {
         case "Heard":
-          return heard(state, message, options, actor)
+          return heard(state, message, actor)
         case "Undecoded":
           state.undecoded += 1
           state.lastUndecoded = `${message.reason}: ${message.frame.slice(0, 120)}`
           return state
         case "Lost":
-          return lost(state, message, options, actor)
+          return lost(state, message, actor)
         case "Trying":
           state.nextAttemptAt = message.nextAttemptAt
           return state
         case "Polled":
-          for (const quote of message.quotes) {
-            price(state, quote, "rest", actor.now(), options, actor)
-          }
+          if (state.phase === "waiting" && state.rule !== "rate_limited") state.phase = "polling"
+          for (const quote of message.quotes) polled(state, quote, message.at, actor)
+          return state
+        case "PollThrottled":
+          if (state.phase === "polling") state.phase = "waiting"
+          return state
+        case "Filled":
+          return filled(state, message.filling, message.outcome, actor)
+        case "Confirmed":
+          state.confirmed = message.connection
+          return settled(state, [], actor)
+        case "Calendar":
+          state.days = message.days
+          state.session = undefined
+          return state
+        case "Confirm":
+          confirm(state, message, actor)
           return state
         case "Sweep":
-          return sweep(state, options, actor)
+          return settled(state, watch(state, actor), actor)
         case "Show":
-          show(state, options, actor)
+          show(state, actor)
+          // Whoever has restarted since does not know.
+          for (const line of state.lines.values()) {
+            if (line.withheld !== undefined) tellWithheld(state, line, actor)
+          }
           return state
-        case "Recorded": {
-          keepUp(state.books, message.records)
-          if (message.records.some(({ event }) => event._tag.startsWith("Strategy"))) want(state)
+        case "Recorded":
+          recorded(state, message.records)
           return state
-        }
       }
     },
+    terminate: (state) => revokeAll(state),
   })
 }
 
-/** An outage does not end because this process has crashed in it. */
-function initial(books: Books, options: FeedOptions, now: number): State {
-  const before = books.feeds.get(options.market.venue)
-  const outage = before?.status === "streaming" ? undefined : before
-  return {
-    books,
-    lines: new Map(options.instruments.map((instrument) => [instrument, emptyLine(instrument)])),
-    status: outage === undefined
-      ? "connecting"
-      : outage.status === "polling"
-      ? "polling"
-      : "reconnecting",
-    since: outage?.since ?? now,
-    attempt: outage?.attempt ?? 0,
-    cause: outage?.cause,
-    nextAttemptAt: undefined,
-    lastDataAt: undefined,
-    outageSince: outage?.since,
-    reconnects: 0,
-    frames: 0,
-    framesShown: { at: now, frames: 0, rate: 0 },
-    undecoded: 0,
-    lastUndecoded: undefined,
-    connection: undefined,
-  }
+/** The connection is part of it: a quote must not move to before the end of the one it came after. */
+function conflationKey(message: FeedMessage): unknown {
+  return message._tag === "Heard" && message.event._tag === "Quote"
+    ? `${message.connection} ${message.event.instrument}`
+    : undefined
 }
 
-function emptyLine(instrument: InstrumentId): Line {
-  return {
-    instrument,
-    last: undefined,
-    quote: undefined,
-    quoteSource: "stream",
-    heardAt: undefined,
-    trades: 0,
-    duplicates: 0,
-    gaps: 0,
-    builders: new Map(),
-  }
+function write(state: State, events: ReadonlyArray<Event>, actor: Context) {
+  return events.length === 0 ? state : Effect.as(record(actor, state.books, events), state)
 }
 
-/** One bar builder for every interval that an assignment asks for. */
-function want(state: State) {
-  const assignments = [...state.books.assignments.values()]
-  for (const line of state.lines.values()) {
-    const wanted = assignments
-      .filter(({ instrument }) => instrument === line.instrument)
-      .map(({ interval }) => intervalMs(interval) ?? 60_000)
-    for (const length of line.builders.keys()) {
-      if (!wanted.includes(length)) line.builders.delete(length)
-    }
-    for (const length of wanted) {
-      if (!line.builders.has(length)) {
-        line.builders.set(length, { builder: barBuilder(line.instrument, length), last: undefined })
-      }
+// ---- the journal ---------------------------------------------------------------------------
+
+function recorded(state: State, records: ReadonlyArray<JournalRecord>) {
+  keepUp(state.books, records)
+  for (const { event } of records) {
+    switch (event._tag) {
+      case "StrategyAssigned":
+        state.deaf.delete(event.id)
+        want(state)
+        break
+      case "StrategySwapped":
+        state.deaf.delete(event.to.id)
+        want(state)
+        break
+      case "ActorFailed":
+        for (const id of runnersAt(state, event.path)) state.deaf.add(id)
+        break
+      case "ActorRestarted":
+        for (const id of runnersAt(state, event.path)) state.deaf.delete(id)
+        break
+      case "CommandReceived":
+        commanded(state, event.command)
     }
   }
 }
 
-// ---- the connection -------------------------------------------------------------------
-
-/** Lives as long as this incarnation: connect, lose, wait or poll, connect. */
-const keepConnected = Effect.fnUntraced(function* (
-  state: State,
-  options: FeedOptions,
-  actor: Context,
-) {
-  const { market, instruments, backoff } = options
-  let attempt = state.attempt
-  let budget = fullBudget(actor.now())
-  while (true) {
-    actor.self.signal({ _tag: "Trying", nextAttemptAt: undefined })
-    const connection: Connection = {
-      startedAt: actor.now(),
-      cut: yield* Deferred.make<never, VenueError>(),
-      heardAt: undefined,
-    }
-    state.connection = connection
-    const stream = market.stream(instruments, {
-      event: (event) => {
-        const at = actor.now()
-        attempt = 0
-        connection.heardAt = at
-        return actor.self.send({ _tag: "Heard", event, at })
-      },
-      undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
-    })
-    const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
-    state.connection = undefined
-    attempt += 1
-    // Behind what was heard before, and never refused: a mailbox that is full is one of the causes.
-    actor.sendAfter(0, { _tag: "Lost", error, attempt })
-    const [rest, leastMs] = spendAttempt(budget, actor.now())
-    budget = rest
-    const delayMs = Math.max(leastMs, waitMs(error, backoff, attempt, yield* Random.next))
-    actor.self.signal({ _tag: "Trying", nextAttemptAt: actor.now() + delayMs })
-    // Who has told us to wait must not be asked by another way meanwhile.
-    const mayPoll = attempt >= backoff.attemptsMax && error.reason._tag !== "Throttled"
-    if (mayPoll) yield* poll(options, actor, delayMs)
-    else yield* Effect.sleep(delayMs)
-  }
-})
-
-function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, random: number): number {
-  if (error.reason._tag === "Throttled") return error.reason.retryAfterMs
-  if (error.reason._tag === "Forbidden") return policy.capMs
-  return backoffMs(policy, attempt, random)
+function commanded(state: State, { scope, type }: Command) {
+  // A person has seen to it, or wants to know whether somebody has.
+  if (type === "resume" && state.phase === "blocked") wake(state)
+  if (type !== "restart_actor") return
+  const path = scope.id ?? ""
+  const isAbove = path === "root" || path === "root/strategies"
+  for (const id of isAbove ? [...state.deaf] : runnersAt(state, path)) state.deaf.delete(id)
 }
 
-/** Spends `forMs` asking for prices; a request that fails is only one price less. */
-const poll = Effect.fnUntraced(function* (options: FeedOptions, actor: Context, forMs: number) {
-  const until = actor.now() + forMs
-  while (actor.now() < until) {
-    const pauseMs = yield* options.market.quotes(options.instruments).pipe(
-      Effect.map((quotes) => {
-        actor.self.send({ _tag: "Polled", quotes })
-        return options.pollEveryMs
-      }),
-      Effect.catch((error) =>
-        Effect.as(
-          Effect.logDebug(error.message),
-          error.reason._tag === "Throttled" ? error.reason.retryAfterMs : options.pollEveryMs,
-        )
-      ),
-    )
-    yield* Effect.sleep(Math.max(1, Math.min(pauseMs, until - actor.now())))
-  }
-})
+function wake({ wake: sleeping }: State) {
+  if (sleeping !== undefined) Deferred.doneUnsafe(sleeping, Effect.void)
+}
+
+function runnersAt({ books }: State, path: string): ReadonlyArray<string> {
+  return [...books.assignments.keys()].filter((id) => path.endsWith(`/${runnerOf(id).id}`))
+}
+
+function endedRunners(state: State): ReadonlyArray<string> {
+  return [...state.books.alerts.values()]
+    .filter(({ id, resolvedAt }) => id.startsWith("actor:") && resolvedAt === undefined)
+    .flatMap(({ id }) => runnersAt(state, id))
+}
+
+// ---- the end and the beginning of an outage --------------------------------------------------
 
 const lost = Effect.fnUntraced(function* (
   state: State,
-  { error, attempt }: Extract<FeedMessage, { _tag: "Lost" }>,
-  options: FeedOptions,
+  { at, error, link, wait }: Message<"Lost">,
   actor: Context,
 ) {
-  const { venue } = options.market
-  const polling = attempt >= options.backoff.attemptsMax
-  state.attempt = attempt
+  const { venue } = state.options.market
+  state.rule = wait.rule
   state.cause = error.message
-  state.status = polling ? "polling" : "reconnecting"
+  const isPolling = state.degraded && wait.rule !== "rate_limited" && wait.rule !== "forbidden"
+  state.phase = phaseOf(wait.rule, isPolling)
   if (state.outageSince === undefined) {
-    state.outageSince = actor.now()
-    state.since = actor.now()
-    breakBars(state, actor)
+    state.outageSince = at
+    state.since = at
   }
+  for (const line of state.lines.values()) {
+    // What waits behind the missing trades will be read with them.
+    line.filling = undefined
+    line.streamsSince = undefined
+    withhold(state, line, actor.now(), actor)
+  }
+  const saysPolling = isPolling && !state.polled
+  if (saysPolling) state.polled = true
   yield* record(actor, state.books, [
-    { _tag: "FeedLost", venue, cause: error.message, attempt },
-    ...(attempt === options.backoff.attemptsMax ? [{ _tag: "FeedPolling", venue } as const] : []),
+    {
+      _tag: "FeedLost",
+      venue,
+      cause: error.message,
+      attempt: link.attempt,
+      rule: wait.rule,
+      ...(wait.rule === "rate_limited" && { retryAt: Math.round(at + wait.delayMs) }),
+    },
+    ...(saysPolling
+      ? [
+        { _tag: "FeedPolling", venue } as const,
+        { _tag: "SourceChanged", venue, instrument: null, source: "rest" } as const,
+      ]
+      : []),
   ])
-  show(state, options, actor)
+  show(state, actor)
   return state
 })
 
-/** Trades are being missed: no bar may be built across the hole. */
-function breakBars(state: State, actor: Context) {
-  for (const line of state.lines.values()) {
-    for (const [length, { builder }] of line.builders) {
-      line.builders.set(length, { builder: breakBar(builder), last: undefined })
-    }
-    line.gaps += 1
-  }
-  tellGap(state, actor)
-}
-
-function tellGap(state: State, actor: Context) {
-  for (const { id, instrument } of state.books.assignments.values()) {
-    if (state.lines.has(instrument)) actor.ref(runnerOf(id)).send({ _tag: "Gap", instrument })
-  }
-}
-
-// ---- data ------------------------------------------------------------------------------
-
-function heard(
-  state: State,
-  { event, at }: Extract<FeedMessage, { _tag: "Heard" }>,
-  options: FeedOptions,
-  actor: Context,
-) {
-  state.frames += 1
-  state.lastDataAt = at
-  if (event._tag === "Trade") traded(state, event, options, actor)
-  else if (event._tag === "Quote") price(state, event, "stream", at, options, actor)
-  return state.status === "streaming" ? state : restored(state, options, actor)
+function phaseOf(rule: State["rule"], isPolling: boolean): FeedPhase {
+  if (rule === "rate_limited") return "waiting"
+  if (rule === "forbidden") return "blocked"
+  return isPolling ? "polling" : "reconnecting"
 }
 
 /**
- * The first data ends an outage, not the handshake: a venue over its limit accepts connections only
- * to close them, and must not reset the backoff.
+ * The first data ends the waiting, not the handshake: a venue over its limit accepts connections
+ * only to close them, and must not reset the backoff. What was missed comes first.
  */
+function begun(state: State, connection: number, at: number, actor: Context) {
+  state.heardConnection = connection
+  state.heardSince = at
+  state.nextAttemptAt = undefined
+  if (state.outageSince === undefined) return
+  beginRecovery(state, actor)
+  confirmWhenFilled(state, actor)
+}
+
+/** Lifts the gate when nothing stands in its way any more. */
+function settled(state: State, events: ReadonlyArray<Event>, actor: Context) {
+  const isDone = state.phase === "recovering" && waitsFor(state, actor.now()).length === 0
+  return isDone ? restored(state, events, actor) : write(state, events, actor)
+}
+
 const restored = Effect.fnUntraced(function* (
   state: State,
-  options: FeedOptions,
+  events: ReadonlyArray<Event>,
   actor: Context,
 ) {
-  const { venue } = options.market
-  const wasOut = state.outageSince !== undefined
-  const outageMs = wasOut ? Math.round(actor.now() - state.outageSince!) : 0
-  state.status = "streaming"
-  state.attempt = 0
-  state.since = actor.now()
+  const { venue } = state.options.market
+  const { outageSince, polled: wasPolled } = state
+  const now = actor.now()
+  const outageMs = outageSince === undefined ? 0 : Math.round(now - outageSince)
+  state.phase = "streaming"
+  state.since = now
+  state.rule = undefined
   state.cause = undefined
   state.nextAttemptAt = undefined
   state.outageSince = undefined
-  if (wasOut) state.reconnects += 1
-  yield* record(actor, state.books, [{ _tag: "FeedRestored", venue, outageMs }])
-  show(state, options, actor)
+  state.degraded = false
+  state.polled = false
+  state.lateCuts = 0
+  if (outageSince !== undefined) state.reconnects += 1
+  for (const line of state.lines.values()) line.source = "stream"
+  yield* record(actor, state.books, [
+    ...events,
+    { _tag: "FeedRestored", venue, outageMs },
+    ...(wasPolled
+      ? [{ _tag: "SourceChanged", venue, instrument: null, source: "stream" } as const]
+      : []),
+  ])
+  for (const line of state.lines.values()) {
+    withhold(state, line, actor.now(), actor)
+    issued(state, line, actor.now(), actor)
+  }
+  show(state, actor)
   return state
 })
 
-function traded(state: State, trade: Trade, options: FeedOptions, actor: Context) {
-  const line = state.lines.get(trade.instrument)
-  if (line === undefined) return
-  if (line.last !== undefined && !isAfter(trade.tradeId, line.last.tradeId)) {
-    line.duplicates += 1
-    return
+// ---- data ------------------------------------------------------------------------------------
+
+function heard(state: State, { at, connection, event }: Message<"Heard">, actor: Context) {
+  state.frames += 1
+  state.lastDataAt = at
+  if (connection !== state.heardConnection) begun(state, connection, at, actor)
+  const line = state.lines.get(event.instrument)
+  const isFirst = state.phase === "connecting"
+  if (line !== undefined) {
+    if (line.heardAt === undefined || at - line.heardAt >= state.options.quietAfterMs) {
+      line.streamsSince = at
+    }
+    line.streamsSince ??= at
+    line.heardAt = at
+    switch (event._tag) {
+      case "Trade":
+        traded(state, line, event, at, actor)
+        break
+      case "Quote":
+        quoted(state, line, event, at, connection, actor)
+        break
+      case "TradeCorrection":
+      case "TradeCancel":
+        correct(state, line, event, actor)
+        break
+      case "PriceBand":
+        line.band = event
+        withhold(state, line, at, actor)
+        break
+      case "Status":
+        return Effect.flatMap(
+          statusChanged(state, line, event, actor),
+          () => isFirst ? restored(state, [], actor) : Effect.succeed(state),
+        )
+    }
   }
-  line.last = trade
-  line.trades += 1
-  for (const [length, { builder, last }] of line.builders) {
-    const [next, bar] = addTrade(builder, trade)
-    line.builders.set(length, { builder: next, last })
-    if (bar !== undefined) publish(state, line, bar, actor)
-  }
-  if (line.quote !== undefined) tell(line, options, actor)
+  return isFirst ? restored(state, [], actor) : state
 }
 
-/** Venue trade ids are ascending integers of any length. */
-function isAfter(id: string, before: string): boolean {
-  return id.length === before.length ? id > before : id.length > before.length
+function traded(state: State, line: Line, trade: Trade, at: number, actor: Context) {
+  state.drift = observe(state.drift, trade.time, at)
+  takeTrade(state, line, trade, actor)
+  if (line.quote !== undefined) tell(state, line, actor)
 }
 
-function price(
+function quoted(
   state: State,
+  line: Line,
   quote: Quote,
-  source: "stream" | "rest",
   at: number,
-  options: FeedOptions,
+  connection: number,
   actor: Context,
 ) {
-  const line = state.lines.get(quote.instrument)
-  if (line === undefined) return
-  line.quote = quote
-  line.quoteSource = source
-  line.heardAt = at
-  tell(line, options, actor)
-  if (source === "rest") return
-  const fresh = Fresh.issue(line.instrument, quote, line.heardAt, options.staleAfterMs)
-  actor.ref(riskManagerOf(options.market.venue)).send({ _tag: "Proof", fresh })
+  if (quote.venueTime) state.drift = observe(state.drift, quote.time, at)
+  const before = line.quote
+  // A quote that comes after a newer one is no news.
+  const isOld = before !== undefined && before.venueTime && quote.venueTime &&
+    line.quoteSource === "stream" && quote.time < before.time
+  if (isOld) return
+  line.quotedOn = connection
+  priced(state, line, quote, "stream", knownSince(state, quote, at), actor)
+  if (!issued(state, line, at, actor)) tellRisk(state, line, actor)
 }
 
-function tell(line: Line, options: FeedOptions, actor: Context) {
-  const { venue } = options.market
-  const { quote } = line
-  if (quote === undefined || line.heardAt === undefined) return
-  const mark: Mark = {
-    instrument: line.instrument,
-    bid: quote.bid,
-    ask: quote.ask,
-    last: line.last?.price,
-    heardAt: line.heardAt,
-    source: line.quoteSource,
-    staleAfterMs: options.staleAfterMs,
+/** Issues the proof of what the stream has said last, if it is worth one. */
+function issued(state: State, line: Line, now: number, actor: Context): boolean {
+  const { instrument, pricedAt, quote, quotedOn, staleAfterMs } = line
+  if (quote === undefined || pricedAt === undefined || quotedOn !== state.connection?.id) {
+    return false
   }
+  if (withheldOf(state, line, now) !== undefined) return false
+  const endMs = (sessionOf(state, line, now)?.until ?? Infinity) - pricedAt
+  line.fresh = Fresh.issue(instrument, quote, pricedAt, Math.min(staleAfterMs, endMs))
+  actor.ref(riskManagerOf(state.options.market.venue)).send({ _tag: "Proof", fresh: line.fresh })
+  return true
+}
+
+/**
+ * Since when a price has been true, by our clock: what was slow on the way is older than its
+ * arrival. A quote without a time is as late as the trades around it.
+ */
+function knownSince({ drift }: State, quote: Quote, at: number): number {
+  return quote.venueTime ? Math.min(at, quote.time + (offsetMs(drift) ?? 0)) : at - lagMs(drift, at)
+}
+
+/** Judged by its own time, and never against what is known to be newer. */
+function polled(state: State, quote: Quote, at: number, actor: Context) {
+  const line = state.lines.get(quote.instrument)
+  if (line === undefined) return
+  const since = quote.venueTime ? Math.min(at, quote.time + (offsetMs(state.drift) ?? 0)) : at
+  if (line.pricedAt !== undefined && since < line.pricedAt) return
+  line.quotedOn = 0
+  priced(state, line, quote, "rest", since, actor)
+  tellRisk(state, line, actor)
+}
+
+function priced(
+  state: State,
+  line: Line,
+  quote: Quote,
+  source: "stream" | "rest",
+  since: number,
+  actor: Context,
+) {
+  line.quote = quote
+  line.quoteSource = source
+  line.pricedAt = since
+  tell(state, line, actor)
+}
+
+function tell(state: State, line: Line, actor: Context) {
+  const mark = markOf(line)
+  if (mark === undefined) return
   const message = { _tag: "Marked", mark } as const
-  if (line.quoteSource === "rest") actor.ref(riskManagerOf(venue)).send(message)
-  actor.ref(portfolioKeeperOf(venue)).send(message)
+  actor.ref(portfolioKeeperOf(state.options.market.venue)).send(message)
   actor.ref(Monitor).send(message)
 }
 
-function publish(state: State, line: Line, bar: Bar, actor: Context) {
-  const bars = line.builders.get(bar.intervalMs)
-  if (bars === undefined) return
-  const after = bars.last
-  line.builders.set(bar.intervalMs, { ...bars, last: bar.openTime })
-  for (const { id, instrument, interval } of state.books.assignments.values()) {
-    if (instrument === bar.instrument && intervalMs(interval) === bar.intervalMs) {
-      actor.ref(runnerOf(id)).send({ _tag: "BarClosed", bar, after })
-    }
-  }
+/** A price without a proof: for exits, and for what is held. */
+function tellRisk(state: State, line: Line, actor: Context) {
+  const mark = markOf(line)
+  if (mark === undefined) return
+  actor.ref(riskManagerOf(state.options.market.venue)).send({ _tag: "Marked", mark })
 }
 
-/** Closes bars that the clock has ended, and notices a connection that says nothing. */
-function sweep(state: State, options: FeedOptions, actor: Context): State {
-  const now = actor.now()
-  if (state.status === "streaming" && state.lastDataAt !== undefined) {
-    // Only as far as the connection has been heard: it may have died before the end of the bar, and
-    // nobody would know yet.
-    const until = Math.min(now - options.barGraceMs, state.lastDataAt)
-    for (const line of state.lines.values()) {
-      for (const [length, { builder, last }] of line.builders) {
-        const [next, bar] = closeBar(builder, until)
-        line.builders.set(length, { builder: next, last })
-        if (bar !== undefined) publish(state, line, bar, actor)
-      }
-    }
-  }
-  if (state.connection !== undefined) cutIfMute(state.connection, options, now)
-  return state
-}
-
-/** Connected and mute: a pong proves that a machine is there, not that a market is. */
-function cutIfMute(connection: Connection, options: FeedOptions, now: number) {
-  const { cut, heardAt, startedAt } = connection
-  // A new connection still has its handshake and its subscriptions to do.
-  const limitMs = heardAt === undefined ? 2 * options.staleAfterMs : options.staleAfterMs
-  if (now - (heardAt ?? startedAt) < limitMs) return
-  const reason = new Silent({ what: "data", afterMs: limitMs })
-  const { venue } = options.market
-  Deferred.doneUnsafe(cut, Effect.fail(new VenueError({ venue, doing: "market stream", reason })))
-}
-
-// ---- what others see ---------------------------------------------------------------------
-
-function show(state: State, options: FeedOptions, actor: Context) {
-  const now = actor.now()
-  const { at, frames } = state.framesShown
-  if (now - at >= 1_000) {
-    const rate = Math.round((state.frames - frames) * 1_000 / (now - at))
-    state.framesShown = { at: now, frames: state.frames, rate }
-  }
-  const view: FeedView = {
-    venue: options.market.venue,
-    status: state.status,
-    attempt: state.attempt,
-    attemptMax: options.backoff.attemptsMax,
-    lastDataAt: state.lastDataAt ?? null,
-    ...(state.nextAttemptAt !== undefined && { nextAttemptAt: state.nextAttemptAt }),
-    ...(state.cause !== undefined && { cause: state.cause }),
-    since: state.since,
-    reconnects: state.reconnects,
-    framesPerSecond: state.framesShown.rate,
-    undecoded: state.undecoded,
-    ...(state.lastUndecoded !== undefined && { lastUndecoded: state.lastUndecoded }),
-    instruments: [...state.lines.values()].map((line) => lineView(line, state, options, now)),
-  }
-  actor.ref(Monitor).send({ _tag: "FeedChanged", feed: view })
-}
-
-function lineView(
-  line: Line,
-  state: State,
-  options: FeedOptions,
-  now: number,
-): FeedInstrumentView {
-  const ageMs = line.heardAt === undefined ? null : Math.max(0, Math.round(now - line.heardAt))
+function markOf(line: Line): Mark | undefined {
+  const { last, pricedAt, quote } = line
+  if (quote === undefined || pricedAt === undefined) return undefined
   return {
     instrument: line.instrument,
-    price: line.last === undefined ? null : formatDecimal(line.last.price),
-    bid: line.quote === undefined ? null : formatDecimal(line.quote.bid),
-    ask: line.quote === undefined ? null : formatDecimal(line.quote.ask),
-    ageMs,
+    bid: quote.bid,
+    ask: quote.ask,
+    last: last?.price,
+    heardAt: pricedAt,
     source: line.quoteSource,
-    fresh: state.status === "streaming" && line.quoteSource === "stream" && ageMs !== null &&
-      ageMs < options.staleAfterMs,
-    staleAfterMs: options.staleAfterMs,
-    trades: line.trades,
-    lastTradeId: line.last?.tradeId ?? null,
-    duplicates: line.duplicates,
-    gaps: line.gaps,
+    staleAfterMs: line.staleAfterMs,
   }
+}
+
+const statusChanged = Effect.fnUntraced(function* (
+  state: State,
+  line: Line,
+  { reason, status }: StatusChange,
+  actor: Context,
+) {
+  const { instrument } = line
+  const before = state.books.halts.get(instrument)
+  if (status === "trading") {
+    if (before !== undefined) {
+      yield* record(actor, state.books, [{ _tag: "InstrumentResumed", instrument }])
+    }
+  } else {
+    // Not when it has been written: the proof ends with the news.
+    line.fresh?.revoke()
+    if (before?.status !== status || before.reason !== reason) {
+      yield* record(actor, state.books, [{ _tag: "InstrumentHalted", instrument, status, reason }])
+    }
+  }
+  withhold(state, line, actor.now(), actor)
+})
+
+/** For who must get out: asked at once, whatever the stream does, unless the venue wants no questions. */
+function confirm(state: State, { instrument, reply }: Message<"Confirm">, actor: Context) {
+  const { market } = state.options
+  const line = state.lines.get(instrument)
+  const refuse = (detail: string) =>
+    reply.fail(
+      new VenueError({ venue: market.venue, doing: "quotes", reason: new Unreachable({ detail }) }),
+    )
+  if (line === undefined) return refuse(`${instrument} is not followed`)
+  actor.fork(
+    Effect.map(pollOnce(state, actor, [instrument]), (quotes) => {
+      const quote = quotes.find((each) => each.instrument === instrument)
+      if (quote === undefined) refuse("no price by REST")
+      else reply.succeed(quote)
+    }),
+  )
 }

@@ -6,16 +6,26 @@
  * reconnection and periodically, and until it has succeeded nothing may be opened. "The venue says
  * nothing", "the venue says there is nothing" and "the venue does not answer" stay three things.
  */
-import { Effect, Option, Random } from "effect"
-import { backoffMs, type BackoffPolicy } from "../domain/backoff.ts"
+import { Deferred, Effect, Option, Random } from "effect"
+import type { BackoffPolicy } from "../domain/backoff.ts"
 import { type Books, expectedBalance, openOrders } from "../domain/books.ts"
 import { add, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
 import type { Instrument } from "../domain/instrument.ts"
+import {
+  failed,
+  freshLink,
+  heardData,
+  type Link,
+  linkDefaults,
+  type LinkPolicy,
+  type Wait,
+  type WaitRule,
+} from "../domain/link.ts"
 import { isOpen } from "../domain/order.ts"
 import type { Balance, Broker, Execution, OrderReport } from "../venues/broker.ts"
-import type { VenueError } from "../venues/market_data.ts"
-import { fullBudget, spendAttempt } from "./connection_budget.ts"
+import { Silent, VenueError } from "../venues/market_data.ts"
+import { type ConnectionBudget, fullBudget, spendAttempt } from "./connection_budget.ts"
 import { catchUp, follow, keepUp, record } from "./journal.ts"
 import {
   executorOf,
@@ -35,6 +45,10 @@ export interface ReconcilerOptions {
   /** Waited before a failed reconciliation is tried again. */
   readonly retryMs: number
   readonly timeoutMs: number
+  /** Rules of waiting that differ from `linkDefaults`. */
+  readonly link?: Partial<LinkPolicy>
+  /** How long after its acceptance an order's own report may take; then the stream is made anew. */
+  readonly echoAfterMs?: number
 }
 
 interface State {
@@ -47,6 +61,26 @@ interface State {
   stream: number
   /** Since when fills may be missing; undefined until this incarnation has read them once. */
   fillsReadAt: number | undefined
+  /** Waiting for one that begins after they asked, and for the one that is running. */
+  asked: Array<ReplyTo<boolean>>
+  answering: Array<ReplyTo<boolean>>
+  /** Until when the venue wants no questions; epoch milliseconds. */
+  silentUntil: number
+  /** Orders the stream has spoken of, the newest; and accepted ones that it has not, since when. */
+  readonly echoed: Set<string>
+  readonly unechoed: Map<string, number>
+  /** Ends the present stream with an error of ours. */
+  cut: Deferred.Deferred<never, VenueError> | undefined
+  /** Ends the present wait. */
+  wake: Deferred.Deferred<void> | undefined
+  /** The venue refuses our key, and that has been said. */
+  isForbidden: boolean
+}
+
+/** What outlives an incarnation: a crash is no reason to hurry a venue. */
+interface Memory {
+  budget: ConnectionBudget | undefined
+  link: Link
 }
 
 type Context = ActorContext<ReconcilerMessage>
@@ -57,9 +91,14 @@ const OVERLAP_MS = 60_000
 const COMPARISONS = 3
 const COMPARE_AGAIN_MS = 500
 const BALANCE_DIFFERS = "the venue holds"
+/** Beside the executor's own questions after such an order. */
+const ECHO_AFTER_MS = 5_000
+const ECHO_SWEEP_MS = 1_000
+const ECHOED_MAX = 1_000
 
 export function reconciler(options: ReconcilerOptions) {
   const { broker } = options
+  const memory: Memory = { budget: undefined, link: freshLink }
   return behavior<State, ReconcilerMessage>({
     name: reconcilerOf(broker.venue).id,
     restart: "permanent",
@@ -74,17 +113,27 @@ export function reconciler(options: ReconcilerOptions) {
         link: connecting(broker.venue),
         stream: 0,
         fillsReadAt: undefined,
+        asked: [],
+        answering: [],
+        silentUntil: 0,
+        echoed: new Set(),
+        unechoed: new Map(),
+        cut: undefined,
+        wake: undefined,
+        isForbidden: false,
       }
       // Nobody has listened since the last incarnation ended.
-      yield* lost(state, broker.venue, "restarted", actor)
-      actor.fork(keepConnected(state, options, actor))
+      yield* lost(state, broker.venue, "restarted", "backoff", actor)
+      actor.fork(keepConnected(state, memory, options, actor))
       actor.every(options.everyMs, { _tag: "Reconcile" })
+      actor.every(ECHO_SWEEP_MS, { _tag: "Sweep" })
       return state
     }),
     receive: (state, message, actor) => {
       switch (message._tag) {
         case "Recorded":
           keepUp(state.books, message.records)
+          for (const { event } of message.records) recorded(state, event, broker.venue, actor)
           return state
         case "PrivateEvent":
           return privateEvent(state, message.event, broker.venue, actor)
@@ -94,9 +143,11 @@ export function reconciler(options: ReconcilerOptions) {
             state,
           )
         case "Reconcile":
+          if (message.reply !== undefined) state.asked.push(message.reply)
           begin(state, options, actor)
           return state
         case "Sweep":
+          cutIfUnechoed(state, options, actor)
           return state
       }
     },
@@ -122,9 +173,11 @@ function privateEvent(
   show(state, { lastEventAt: actor.now() }, actor)
   switch (event._tag) {
     case "Report":
+      echo(state, event.report.clientOrderId)
       actor.ref(executorOf(venue)).signal({ _tag: "Reported", report: event.report })
       return state
     case "Executed":
+      echo(state, event.report.clientOrderId)
       actor.ref(executorOf(venue)).signal(event)
       return state
     case "Corrected":
@@ -137,82 +190,153 @@ function privateEvent(
   }
 }
 
+function recorded(state: State, event: Event, venue: string, actor: Context) {
+  if (event._tag === "OrderAccepted") {
+    const { clientOrderId } = event
+    const isOurs = state.books.orders.get(clientOrderId)?.venue === venue
+    if (isOurs && state.link.status === "streaming" && !state.echoed.has(clientOrderId)) {
+      state.unechoed.set(clientOrderId, actor.now())
+    }
+  }
+  // A person has seen to it, or wants to know whether somebody has.
+  if (event._tag === "CommandReceived" && event.command.type === "resume" && state.isForbidden) {
+    if (state.wake !== undefined) Deferred.doneUnsafe(state.wake, Effect.void)
+  }
+}
+
+function echo({ echoed, unechoed }: State, clientOrderId: string) {
+  unechoed.delete(clientOrderId)
+  echoed.add(clientOrderId)
+  if (echoed.size <= ECHOED_MAX) return
+  for (const oldest of echoed) {
+    echoed.delete(oldest)
+    return
+  }
+}
+
+/**
+ * A subscription can die on a healthy connection. An order that the venue has accepted and its
+ * stream never speaks of is the proof; what else was not said is found by the next comparison.
+ */
+function cutIfUnechoed(state: State, options: ReconcilerOptions, actor: Context) {
+  const { broker, echoAfterMs = ECHO_AFTER_MS } = options
+  const [oldest] = state.unechoed.values()
+  if (oldest === undefined || actor.now() - oldest < echoAfterMs || state.cut === undefined) return
+  state.unechoed.clear()
+  const reason = new Silent({ what: "data", afterMs: echoAfterMs })
+  const error = new VenueError({ venue: broker.venue, doing: "order reports", reason })
+  Deferred.doneUnsafe(state.cut, Effect.fail(error))
+}
+
 function show(state: State, change: Partial<PrivateLink>, actor: Context) {
   state.link = { ...state.link, ...change }
   actor.ref(Monitor).send({ _tag: "LinkChanged", link: state.link })
 }
 
-/** Lives as long as this incarnation: connect, lose, wait, connect. */
+/** Lives as long as this incarnation: connect, lose, wait by the rule of the cause, connect. */
 const keepConnected = Effect.fnUntraced(function* (
   state: State,
-  { broker, backoff }: ReconcilerOptions,
+  memory: Memory,
+  { broker, backoff, link }: ReconcilerOptions,
   actor: Context,
 ) {
   const { venue } = broker
-  let attempt = 0
-  let budget = fullBudget(actor.now())
+  const policy: LinkPolicy = { ...linkDefaults, ...link, backoff }
+  memory.budget ??= fullBudget(actor.now())
   while (true) {
-    const error = yield* Effect.flip(broker.stream({
+    const ended = yield* Deferred.make<never, VenueError>()
+    state.cut = ended
+    const stream = broker.stream({
       event: (event) => {
         // The subscription stands, not the handshake: a venue over its limit accepts connections
         // only to close them.
-        attempt = 0
+        memory.link = heardData(memory.link)
         // Not by the mailbox: a stream that dies meanwhile must not come up again when it is read.
         if (event._tag === "StreamUp") up(state, actor)
         const accepted = actor.self.send({ _tag: "PrivateEvent", event })
         if (!accepted) actor.crash(new Error("private events pile up"))
       },
       undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
-    }))
-    attempt += 1
-    const [rest, leastMs] = spendAttempt(budget, actor.now())
-    budget = rest
-    show(state, { status: "reconnecting", cause: error.message }, actor)
-    yield* lost(state, venue, error.message, actor)
-    yield* Effect.logWarning(`${error.message} attempt=${attempt}`)
-    const delayMs = waitMs(error, backoff, attempt, yield* Random.next)
-    yield* Effect.sleep(Math.max(leastMs, delayMs))
+    })
+    const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(ended)))
+    state.cut = undefined
+    const now = actor.now()
+    const [next, wait] = failed(memory.link, error.reason, now, yield* Random.next, policy)
+    memory.link = next
+    const [rest, leastMs] = spendAttempt(memory.budget, now)
+    memory.budget = rest
+    down(state, error, wait, actor)
+    yield* lost(state, venue, error.message, wait.rule, actor)
+    yield* Effect.logWarning(`${error.message} attempt=${next.attempt}`)
+    const wake = yield* Deferred.make<void>()
+    state.wake = wake
+    const waiting = Effect.sleep(Math.max(leastMs, wait.delayMs))
+    yield* Effect.raceFirst(waiting, Deferred.await(wake))
+    state.wake = undefined
   }
 })
 
+function down(state: State, error: VenueError, { rule }: Wait, actor: Context) {
+  const status = rule === "forbidden" ? "down" : "reconnecting"
+  show(state, { status, cause: error.message }, actor)
+  // What was not echoed until here is found by the next comparison.
+  state.unechoed.clear()
+  for (const reply of state.asked.splice(0)) reply.succeed(false)
+}
+
 function up(state: State, actor: Context) {
   state.stream += 1
+  state.isForbidden = false
   show(state, { status: "streaming", cause: undefined }, actor)
   actor.self.signal({ _tag: "Reconcile" })
 }
 
 /** Written before anything else happens: until the account is reconciled again nothing may be opened. */
 const lost = Effect.fnUntraced(function* (
-  { books }: State,
+  state: State,
   venue: string,
   cause: string,
+  rule: WaitRule,
   actor: Context,
 ) {
+  const { books } = state
   yield* catchUp(actor, books)
-  if (!books.accounts.get(venue)?.ready) return
-  yield* record(actor, books, [{ _tag: "AccountLost", venue, cause }])
+  const isNewlyForbidden = rule === "forbidden" && !state.isForbidden
+  state.isForbidden = rule === "forbidden"
+  if (!books.accounts.get(venue)?.ready && !isNewlyForbidden) return
+  yield* record(actor, books, [{ _tag: "AccountLost", venue, cause, rule }])
 })
-
-function waitMs(error: VenueError, policy: BackoffPolicy, attempt: number, random: number): number {
-  if (error.reason._tag === "Throttled") return error.reason.retryAfterMs
-  // Asking again cannot help, but a key may be repaired at the venue: seldom, and for ever.
-  if (error.reason._tag === "Forbidden") return policy.capMs
-  return backoffMs(policy, attempt, random)
-}
 
 function begin(state: State, options: ReconcilerOptions, actor: Context) {
   if (state.running) {
     state.again = true
     return
   }
+  // The venue wants no questions; whoever asks waits with us.
+  if (actor.now() < state.silentUntil) return
   state.running = true
   state.again = false
+  state.answering = state.asked.splice(0)
+  const answer = (isDone: boolean) => {
+    for (const reply of state.answering.splice(0)) reply.succeed(isDone)
+  }
+  const askAgain = (afterMs: number) => {
+    state.asked.unshift(...state.answering.splice(0))
+    actor.sendAfter(afterMs, { _tag: "Reconcile" })
+  }
   actor.fork(
     reconcile(state, options, actor).pipe(
+      Effect.map((outcome) =>
+        outcome === "undecided" ? askAgain(options.retryMs) : answer(
+          outcome === "compared",
+        )
+      ),
       Effect.catch((error) =>
         Effect.sync(() => {
           show(state, { cause: error.message }, actor)
-          actor.sendAfter(retryMs(error, options), { _tag: "Reconcile" })
+          const afterMs = retryMs(error, options)
+          if (afterMs > options.retryMs) state.silentUntil = actor.now() + afterMs
+          askAgain(afterMs)
         })
       ),
       Effect.ensuring(Effect.sync(() => {
@@ -237,7 +361,7 @@ const reconcile = Effect.fnUntraced(function* (
   const { venue } = broker
   const { books } = state
   // Without the private stream what we read now would be old as soon as we have it.
-  if (state.link.status !== "streaming") return
+  if (state.link.status !== "streaming") return "lost" as const
   const { stream } = state
   const { clockOffsetMs } = yield* broker.connect
   show(state, { clockOffsetMs }, actor)
@@ -272,8 +396,7 @@ const reconcile = Effect.fnUntraced(function* (
   const balancesDiffer = yield* compare(state, options, actor)
   const earlier = books.accounts.get(venue)?.differences ?? []
   if (balancesDiffer === undefined && !books.accounts.get(venue)?.ready) {
-    actor.sendAfter(options.retryMs, { _tag: "Reconcile" })
-    return
+    return "undecided" as const
   }
   const differences = [
     ...atVenue.flatMap((report) => unexpected(books, report)),
@@ -282,10 +405,13 @@ const reconcile = Effect.fnUntraced(function* (
   ]
   const before = books.accounts.get(venue)
   // Told once, not twice a minute: agreement, fills that had been missed, and each new difference.
-  const isNews = fillsFound > 0 || before?.differences.join() !== differences.join() ||
+  const isNews = state.answering.length > 0 || fillsFound > 0 ||
+    before?.differences.join() !== differences.join() ||
     (!before.ready && differences.length === 0)
   const stands = state.link.status === "streaming" && state.stream === stream
-  if (isNews && stands) {
+  if (!stands) return "lost" as const
+  show(state, { reconciledAt: readAt }, actor)
+  if (isNews) {
     yield* record(actor, books, [{
       _tag: "AccountReconciled",
       venue,
@@ -294,6 +420,7 @@ const reconcile = Effect.fnUntraced(function* (
       differences: fewer(differences),
     }])
   }
+  return "compared" as const
 })
 
 /** What people can read, and what one event can hold. */

@@ -60,6 +60,15 @@ export function breakBar(builder: BarBuilder): BarBuilder {
   return { ...builder, completeFrom: undefined, forming: undefined }
 }
 
+/** The forming bar again, from all trades it consists of: one of them was something else. */
+export function reform(builder: BarBuilder, trades: ReadonlyArray<Trade>): BarBuilder {
+  const [first, ...rest] = trades
+  const { forming, intervalMs } = builder
+  if (first === undefined || forming === undefined) return { ...builder, forming: undefined }
+  const openTime = first.time - first.time % intervalMs
+  return { ...builder, forming: rest.reduce(grow, open(builder, openTime, first)) }
+}
+
 /** Takes the forming bar away; also returns it when it is whole and has not been seen before. */
 function close(builder: BarBuilder): readonly [BarBuilder, Bar | undefined] {
   const { forming, completeFrom, closedUntil, intervalMs } = builder

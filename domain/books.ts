@@ -210,6 +210,8 @@ export function applyRecord(books: Books, record: JournalRecord): void {
     case "AccountBaselineChanged":
       return acceptBalances(books, event)
     case "AccountLost":
+      // A venue may refuse us before it has ever shown the account.
+      if (!books.accounts.has(event.venue)) return
       return changeAccount(books, event.venue, { ready: false, cause: event.cause })
     case "CommandReceived":
       books.commands.set(event.command.commandId, {

@@ -105,6 +105,7 @@ const FEE = decimal("0.001")
 const ANSWER_MS = 20
 const FRAME_MS = 15
 const LATE_MS = 2_500
+const TRADES_MAX = 1_000
 /** When a client gives up on an answer. */
 const GIVE_UP_MS = 1_000
 
@@ -123,6 +124,10 @@ export class FakeVenue {
   readsDown: VenueFailure | undefined
   quotesDown: VenueFailure | undefined
   historyDown: VenueFailure | undefined
+  /** Requests for missed trades end with it. */
+  tradesDown: VenueFailure | undefined
+  /** Missed trades can be read so long after they were made. */
+  tapeLagMs = 0
   /** Orders in these are refused. */
   readonly refuses = new Set<InstrumentId>()
   /** Fees are taken in this, whatever is traded. */
@@ -145,6 +150,9 @@ export class FakeVenue {
   readonly connectsAt: Array<number> = []
   readonly polls: Array<number> = []
   readonly historyReads: Array<{ readonly until: number; readonly limit: number }> = []
+  readonly tradeReads: Array<
+    { readonly instrument: InstrumentId; readonly after: string; readonly at: number }
+  > = []
   readonly orders = new Map<string, VenueOrder>()
   readonly executions: Array<Execution> = []
   readonly tape: Array<Trade> = []
@@ -158,6 +166,7 @@ export class FakeVenue {
   readonly #prices = new Map<InstrumentId, Decimal>()
   readonly #market = new Set<Connection<MarketDataSink>>()
   readonly #private = new Set<Connection<PrivateSink>>()
+  readonly #trades = new Map<InstrumentId, number>()
   #ids = 0
   #driving = 0
 
@@ -191,7 +200,7 @@ export class FakeVenue {
     const trade: Trade = {
       _tag: "Trade",
       instrument: id,
-      tradeId: String(this.#next()),
+      tradeId: String(this.#nextTrade(id)),
       price: decimal(price),
       size: decimal("1"),
       side: "buy",
@@ -323,11 +332,13 @@ export class FakeVenue {
         )
       }),
     tradesAfter: (id, { tradeId }) =>
-      Effect.succeed(
-        this.tape.filter((each) =>
-          each.instrument === id && Number(each.tradeId) > Number(tradeId)
-        ),
-      ),
+      Effect.suspend(() => {
+        this.tradeReads.push({ instrument: id, after: tradeId, at: this.time.now })
+        if (this.tradesDown !== undefined) {
+          return this.#fail("GET trades", this.tradesDown, ANSWER_MS)
+        }
+        return Effect.delay(Effect.sync(() => this.#tradesAfter(id, tradeId)), ANSWER_MS)
+      }),
   }
 
   readonly broker: Broker = {
@@ -399,6 +410,20 @@ export class FakeVenue {
   }
 
   // ---- inside ----------------------------------------------------------------------------
+
+  /** Dense per instrument, as the port says. */
+  #nextTrade(id: InstrumentId) {
+    const next = (this.#trades.get(id) ?? 0) + 1
+    this.#trades.set(id, next)
+    return next
+  }
+
+  #tradesAfter(id: InstrumentId, tradeId: string): ReadonlyArray<Trade> {
+    return this.tape
+      .filter(({ instrument, time }) => instrument === id && time <= this.time.now - this.tapeLagMs)
+      .filter((each) => Number(each.tradeId) > Number(tradeId))
+      .slice(0, TRADES_MAX)
+  }
 
   #next() {
     return ++this.#ids

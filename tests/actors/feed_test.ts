@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { backoffMs } from "../../domain/backoff.ts"
+import { linkDefaults } from "../../domain/link.ts"
 import type { Bar } from "../../domain/market.ts"
 import { limits } from "../../limits.ts"
 import {
@@ -23,6 +24,7 @@ import {
 } from "./harness.ts"
 
 const { attemptsMax, baseMs, capMs } = limits.reconnect
+const { forbiddenProbeMs, stableMs } = linkDefaults
 
 function trading(world: World, more: Parameters<World["start"]>[0] = {}): Keel {
   world.venue.drive(250)
@@ -100,7 +102,7 @@ everySeed("a stream that flaps stays within the venue's budget, and is forgiven"
   const lostAt = world.time.now
   keel.run(10)
   keel.until(() => status(world) === "streaming", 60_000)
-  assert.ok(world.time.now - lostAt < baseMs + 500, `${world.time.now - lostAt} ms`)
+  assert.ok(world.time.now - lostAt < baseMs + stableMs + 500, `${world.time.now - lostAt} ms`)
   keel.stop()
 })
 
@@ -245,7 +247,7 @@ everySeed("a trade that comes twice counts once", (world) => {
   keel.stop()
 })
 
-everySeed("no bar is built across a gap, and the strategy reads history again", (world) => {
+everySeed("what was missed is read again, and bars are as if nothing had happened", (world) => {
   const keel = trading(world, { assignments: [assignment("a", BTC)] })
   const id = `a:${BTC}`
   assert.equal(keel.made.get(id), 2)
@@ -253,18 +255,43 @@ everySeed("no bar is built across a gap, and the strategy reads history again", 
   keel.run(400)
   world.venue.marketDown = unreachable
   world.venue.cutMarket()
-  keel.run(100)
-  assert.equal(keel.model.runners.get(id)?.status, "warming_up")
   keel.run(4_000)
   world.venue.marketDown = undefined
   keel.until(() => status(world) === "streaming").run(4_000)
-  assert.equal(keel.made.get(id), 3)
-  assert.equal(keel.model.runners.get(id)?.status, "running")
+  // It has missed nothing, so it need not read history.
+  assert.equal(keel.made.get(id), 2)
   const bars = liveBars(keel, "a")
   for (const bar of bars) assert.equal(bar.trades, onTape(world, bar), name(bar))
   assertNoHole(bars)
+  const [gap, ...more] = world.events("Gap").filter(({ instrument }) => instrument === BTC)
+  assert.deepEqual(more, [])
+  assert.equal(gap!.complete, true)
+  assert.ok(gap!.recovered >= 15, `${gap!.recovered} trades`)
   keel.stop()
 })
+
+everySeed(
+  "no bar is built across a hole that cannot be filled, and history is read again",
+  (world) => {
+    const keel = trading(world, { assignments: [assignment("a", BTC)] })
+    const id = `a:${BTC}`
+    keel.run(400)
+    world.venue.marketDown = unreachable
+    world.venue.tradesDown = unreachable
+    world.venue.cutMarket()
+    keel.run(4_000)
+    world.venue.marketDown = undefined
+    keel.until(() => status(world) === "streaming").run(4_000)
+    assert.equal(keel.made.get(id), 3)
+    assert.equal(keel.model.runners.get(id)?.status, "running")
+    const bars = liveBars(keel, "a")
+    for (const bar of bars) assert.equal(bar.trades, onTape(world, bar), name(bar))
+    assertNoHole(bars)
+    const gaps = world.events("Gap").filter(({ instrument }) => instrument === BTC)
+    assert.deepEqual(gaps.map(({ complete, recovered }) => [complete, recovered]), [[false, 0]])
+    keel.stop()
+  },
+)
 
 everySeed("a bar whose end nobody has heard is not closed by the clock", (world) => {
   const keel = trading(world, { assignments: [assignment("a", BTC)] })
@@ -355,7 +382,7 @@ everySeed("more events than the mailbox holds are an outage, not growth", (world
 
 const waits: ReadonlyArray<readonly [string, VenueFailure, number]> = [
   ["what Retry-After says", new Throttled({ status: 429, retryAfterMs: 45_000 }), 45_000],
-  ["the cap when it is forbidden", new Forbidden({ detail: "region" }), capMs],
+  ["very long when it is forbidden", new Forbidden({ detail: "region" }), forbiddenProbeMs],
 ]
 for (const [what, reason, waitMs] of waits) {
   everySeed(`the feed waits ${what}`, (world) => {
@@ -431,7 +458,7 @@ for (
   everySeed(`a stream that ends with ${reason._tag} is connected again`, (world) => {
     const keel = trading(world)
     world.venue.cutMarket(reason)
-    keel.until(() => world.events("FeedRestored").length === 2, 1_000)
+    keel.until(() => world.events("FeedRestored").length === 2, baseMs + stableMs + 500)
     keel.stop()
   })
 }

@@ -257,6 +257,8 @@ class Script {
     this.#disk.delayMs = 0
     this.#disk.failing = undefined
     venue.expireAll()
+    // Who was forbidden asks again when a person says so, and not before.
+    this.#keel.post({ type: "resume", scope: { kind: "all" }, commandId: "again" })
     // Nothing new is begun while it is seen how it ends.
     this.#keel.post({ type: "pause", scope: { kind: "all" }, commandId: "last" })
   }
