@@ -5,8 +5,7 @@
  * refusal that the venue itself has stated counts as one; every other failure of a submission means
  * that nobody knows.
  */
-import { Clock, Effect, Option, Redacted, Schema } from "effect"
-import { forever } from "../../actors/runtime/forever.ts"
+import { Clock, Effect, Option, Schema } from "effect"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
   type Broker,
@@ -14,20 +13,9 @@ import {
   OrderNotSent,
   type OrderReport,
   OrderUnknown,
-  type PrivateEvent,
 } from "../broker.ts"
-import {
-  Closed,
-  describe,
-  Faulty,
-  Forbidden,
-  Silent,
-  VenueError,
-  type VenueFailure,
-} from "../market_data.ts"
-import { type LivenessPolicy, refusal, type Traffic } from "../socket.ts"
-import { openGoverned } from "./connection.ts"
-import { decodePrivateFrame, orderStatus } from "./decode.ts"
+import { describe, Faulty, Forbidden, VenueError, type VenueFailure } from "../market_data.ts"
+import { orderStatus } from "./decode.ts"
 import {
   AccountInformation,
   CanceledOrder,
@@ -44,21 +32,12 @@ import {
   submitError,
 } from "./orders.ts"
 import type { Params } from "./request_costs.ts"
-import { type Refused, refusedFailure, type Rest, TEXT_MAX, venueError } from "./rest.ts"
-import { type Keys, sign } from "./signing.ts"
-import { type SymbolMap, symbolMap, symbolOf, VENUE } from "./symbols.ts"
+import { privateStream, type PrivateStreamOptions } from "./private_stream.ts"
+import { type Refused, type Rest, venueError } from "./rest.ts"
+import { symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
-export interface BrokerOptions {
-  /** `wss://ws-api.binance.com:443/ws-api/v3`, or any other host. */
-  readonly wsApiUrl: string
-  readonly rest: Rest
-  readonly keys: Keys
-  readonly policy: LivenessPolicy
-  readonly traffic: Traffic
+export interface BrokerOptions extends PrivateStreamOptions {
   readonly quoteAsset: string
-  readonly instruments: ReadonlyArray<InstrumentId>
-  readonly recvWindowMs: number
-  readonly subscribeTimeoutMs: number
   /** Told when the venue refuses an order by its trading rules: ours are old. */
   readonly rulesBroken?: (instrument: InstrumentId) => void
 }
@@ -74,6 +53,10 @@ const Answer = Schema.Unknown
 export function makeBroker(options: BrokerOptions): Broker {
   const { rest } = options
   const symbols = symbolMap(options.instruments)
+  const balances = Effect.map(
+    accountOf(rest),
+    (account) => account.balances.map(({ asset, free, locked }) => ({ asset, free, locked })),
+  )
   return {
     venue: VENUE,
     quoteAsset: options.quoteAsset,
@@ -137,11 +120,8 @@ export function makeBroker(options: BrokerOptions): Broker {
       Effect.mapError(venueError("GET /api/v3/openOrders")),
     ),
     executions: (instrument, since) => executionsOf(rest, instrument, since),
-    balances: Effect.map(
-      accountOf(rest),
-      ({ balances }) => balances.map(({ asset, free, locked }) => ({ asset, free, locked })),
-    ),
-    stream: streamOf(options, symbols),
+    balances,
+    stream: privateStream(options, balances),
   }
 }
 
@@ -350,90 +330,4 @@ function executionOf(trade: typeof MyTrades.Type[number], instrument: Instrument
     feeAsset: trade.commissionAsset,
     time: trade.time,
   }
-}
-
-const doing = "private stream"
-const SUBSCRIBE_ID = "subscribe"
-/** Of a connection to the WS-API and of subscribing on it. */
-const CONNECT_WEIGHT = 4
-
-function streamOf(options: BrokerOptions, symbols: SymbolMap): Broker["stream"] {
-  const { keys, rest, policy, traffic, wsApiUrl } = options
-  const failed = (reason: VenueFailure) => new VenueError({ venue: VENUE, doing, reason })
-  return Effect.fn("binance.privateStream")(
-    function* (sink) {
-      const connection = yield* openGoverned(
-        rest,
-        { venue: VENUE, doing, url: wsApiUrl, policy, traffic },
-        { priority: "reconcile", weight: CONNECT_WEIGHT },
-      )
-      const timestamp = Math.round(yield* rest.venueTime)
-      const params = {
-        apiKey: Redacted.value(keys.key),
-        recvWindow: options.recvWindowMs,
-        timestamp,
-      }
-      const signature = yield* Effect.mapError(sign(keys, params), failed)
-      yield* connection.send(JSON.stringify({
-        id: SUBSCRIBE_ID,
-        method: "userDataStream.subscribe.signature",
-        params: { ...params, signature },
-      }))
-      let subscribed = false
-      const answerOverdue = () =>
-        failed(new Silent({ what: "data", afterMs: options.subscribeTimeoutMs }))
-      const frames = Effect.suspend(() =>
-        subscribed ? connection.pull : Effect.timeoutOrElse(connection.pull, {
-          duration: options.subscribeTimeoutMs,
-          orElse: () => Effect.fail(answerOverdue()),
-        })
-      )
-      /** Hands one frame on; what ends the connection, if it does. */
-      const taken = (frame: string): VenueFailure | undefined => {
-        const decoded = decodePrivateFrame(frame, symbols)
-        switch (decoded._tag) {
-          case "Answer":
-            if (decoded.status !== 200) return answerFailure(decoded.status, decoded.error)
-            if (decoded.id === SUBSCRIBE_ID && !subscribed) {
-              subscribed = true
-              sink.event({ _tag: "StreamUp" })
-            }
-            return undefined
-          case "Terminated":
-            return new Closed({ code: 1012, detail: decoded.reason })
-          case "Undecoded":
-            sink.undecoded(frame, decoded.reason)
-            return undefined
-          case "Ignored":
-            return undefined
-          default:
-            sink.event(inShort(decoded))
-            return undefined
-        }
-      }
-      return yield* forever(Effect.flatMap(frames, (batch) => {
-        for (const frame of batch) {
-          const failure = taken(frame)
-          if (failure !== undefined) return Effect.fail(failed(failure))
-        }
-        return Effect.void
-      }))
-    },
-    Effect.scoped,
-  )
-}
-
-/** The venue's words as far as they are kept. */
-function inShort(event: PrivateEvent): PrivateEvent {
-  if (!("report" in event)) return event
-  const { report } = event
-  return { ...event, report: { ...report, reason: report.reason.slice(0, TEXT_MAX) } }
-}
-
-function answerFailure(status: number, error: string): VenueFailure {
-  if (status === 429 || status === 418) return refusal(status, undefined)
-  const code = /^-\d+/.exec(error)?.[0]
-  const text = (code === undefined ? error : error.slice(code.length).trim()).slice(0, TEXT_MAX)
-  if (code !== undefined) return refusedFailure({ code: Number(code), text })
-  return refusal(status, undefined, text || undefined)
 }

@@ -11,6 +11,7 @@ import type { Bar, Quote, Trade } from "../../domain/market.ts"
 import type { Balance, Execution, OrderReport, PrivateEvent } from "../broker.ts"
 import {
   AccountPosition,
+  BalanceUpdate,
   BookTickerMessage,
   DepthMessage,
   DepthSnapshot,
@@ -19,6 +20,7 @@ import {
   parseWithIds,
   TradeMessage,
 } from "./messages.ts"
+import { readQuickly } from "./quick.ts"
 import type { SymbolMap } from "./symbols.ts"
 
 export interface Depth {
@@ -50,6 +52,8 @@ export type Decoded =
     readonly _tag: "Control"
     readonly id: string | undefined
     readonly error: string | undefined
+    /** The streams of this connection, where that was asked. */
+    readonly streams?: ReadonlyArray<string>
   }
   /** The venue announces that it will close this connection. */
   | { readonly _tag: "Shutdown" }
@@ -61,6 +65,7 @@ const decodeKline = Schema.decodeUnknownResult(KlineMessage)
 const decodeDepth = Schema.decodeUnknownResult(DepthMessage)
 const decodeSnapshot = Schema.decodeUnknownResult(DepthSnapshot)
 const decodeExecution = Schema.decodeUnknownResult(ExecutionReport)
+const decodeBalanceUpdate = Schema.decodeUnknownResult(BalanceUpdate)
 const decodeAccountPosition = Schema.decodeUnknownResult(AccountPosition)
 
 /** One frame of a market stream, combined or raw. `receivedAt` dates what carries no time. */
@@ -69,7 +74,7 @@ export function decodeMarketFrame(
   symbols: SymbolMap,
   receivedAt: number,
 ): Decoded {
-  return market(parse(frame), symbols, receivedAt)
+  return readQuickly(frame, symbols, receivedAt) ?? market(parse(frame), symbols, receivedAt)
 }
 
 /** One frame of any stream, for a recording that does not say which. */
@@ -187,7 +192,9 @@ function snapshot(message: typeof DepthSnapshot.Type): Decoded {
 function control(data: Readonly<Record<string, unknown>>): Decoded {
   const id = data.id === undefined || data.id === null ? undefined : words(data.id)
   const problem = "error" in data ? data.error : "code" in data ? data : undefined
-  return { _tag: "Control", id, error: problem === undefined ? undefined : problemText(problem) }
+  if (problem !== undefined) return { _tag: "Control", id, error: problemText(problem) }
+  const streams = Array.isArray(data.result) ? data.result.map(words) : undefined
+  return { _tag: "Control", id, error: undefined, ...(streams !== undefined && { streams }) }
 }
 
 /** `-1121 Invalid symbol.` of `{ code, msg }`; never empty. */
@@ -205,6 +212,9 @@ export type DecodedPrivate =
     readonly error: string
   }
   | { readonly _tag: "Terminated"; readonly reason: string }
+  | { readonly _tag: "Shutdown" }
+  /** Money came or went other than by trading: the balances have to be read. */
+  | { readonly _tag: "BalanceMoved"; readonly asset: string }
   | { readonly _tag: "Ignored" }
   | { readonly _tag: "Undecoded"; readonly reason: string }
 
@@ -246,10 +256,12 @@ function privateEvent(
         balances: it.B.map(({ a, f, l }): Balance => ({ asset: a, free: f, locked: l })),
       }))
     case "serverShutdown":
+      return { _tag: "Shutdown" }
+    case "balanceUpdate":
+      return settled(decodeBalanceUpdate(event), ({ a }) => ({ _tag: "BalanceMoved", asset: a }))
     case "eventStreamTerminated":
       return { _tag: "Terminated", reason: event.e }
     // Balances are compared on every reconciliation; these only say that they moved.
-    case "balanceUpdate":
     case "listStatus":
     case "externalLockUpdate":
       return { _tag: "Ignored" }
@@ -272,7 +284,7 @@ function execution(
     instrument,
     status,
     filledQuantity: message.z,
-    reason: message.r === "NONE" ? message.eR ?? "" : message.r,
+    reason: reasonOf(message),
     time: message.T,
   }
   if (message.x !== "TRADE" || isZero(message.l)) return { _tag: "Report", report }
@@ -294,6 +306,12 @@ function execution(
     time: message.T,
   }
   return { _tag: "Executed", execution: fill, report }
+}
+
+function reasonOf({ eR, r, x }: typeof ExecutionReport.Type): string {
+  if (r !== "NONE") return r
+  if (eR !== undefined) return eR
+  return x === "TRADE_PREVENTION" ? "SELF_TRADE_PREVENTION" : ""
 }
 
 /** Undefined for a status that this code does not know. */

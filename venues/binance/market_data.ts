@@ -1,43 +1,26 @@
 /**
  * Binance market data: one combined stream, and REST for what a stream cannot say.
  *
- * The subscriptions are the caller's, handed over with every connection; nothing about them is
- * remembered here.
+ * Nothing is remembered here: whoever asks says about what. The venue's limits come with its
+ * trading rules, and are handed on to the governor.
  */
 import { Clock, Effect } from "effect"
-import { forever } from "../../actors/runtime/forever.ts"
 import { aggregate } from "../../domain/bars.ts"
 import { type Decimal, decimal, isPositive, larger, smaller, zero } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId, InstrumentStatus } from "../../domain/instrument.ts"
 import type { Bar, Trade } from "../../domain/market.ts"
-import {
-  Closed,
-  Faulty,
-  type MarketData,
-  type MarketDataSink,
-  Overrun,
-  VenueError,
-  type VenueFailure,
-} from "../market_data.ts"
-import { type LivenessPolicy, openConnection, type Traffic } from "../socket.ts"
-import { type Decoded, decodeMarketFrame } from "./decode.ts"
+import { Faulty, type MarketData } from "../market_data.ts"
+import { marketStream, type MarketStreamOptions } from "./market_stream.ts"
 import { BookTickers, ExchangeInfo, HistoricalTrades, Klines } from "./messages.ts"
+import { applyLimits } from "./request_costs.ts"
 import { type Rest, venueError } from "./rest.ts"
 import { instrumentId, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
-/** Streams in one SUBSCRIBE: the frame stays small, and five frames a second are allowed. */
-const STREAMS_PER_REQUEST = 200
 const KLINES_MAX = 1_000
 const TRADES_MAX = 1_000
 const QUANTITY_UNLIMITED = decimal("99999999999999999999")
 
-export interface MarketDataOptions {
-  /** `wss://stream.binance.com:9443`, or any other host. */
-  readonly streamUrl: string
-  readonly rest: Rest
-  readonly policy: LivenessPolicy
-  readonly traffic: Traffic
-}
+export type MarketDataOptions = MarketStreamOptions
 
 /** The intervals that the venue itself builds bars for, longest first. */
 const nativeIntervals = new Map([
@@ -67,6 +50,9 @@ export function makeMarketData(options: MarketDataOptions): MarketData {
         ExchangeInfo,
         false,
       ).pipe(
+        Effect.tap(({ rateLimits }) =>
+          Effect.sync(() => applyLimits(rest.governor, rateLimits ?? []))
+        ),
         Effect.flatMap(({ symbols }) => {
           const known = symbols.flatMap(instrument)
           const missing = ids.find((id) => known.every((each) => each.id !== id))
@@ -76,7 +62,7 @@ export function makeMarketData(options: MarketDataOptions): MarketData {
         }),
         Effect.mapError(venueError("GET /api/v3/exchangeInfo")),
       ),
-    stream: streamOf(options),
+    stream: marketStream(options),
     quotes: quotesOf(rest),
     bars: barsOf(rest),
     tradesAfter: tradesOf(rest),
@@ -123,67 +109,6 @@ function statusOf(status: string): InstrumentStatus {
   if (status === "TRADING") return "trading"
   if (status === "CANCEL_ONLY") return "cancel_only"
   return status === "HALT" || status === "BREAK" ? "halted" : "closed"
-}
-
-const doing = "market stream"
-
-function streamOf({ streamUrl, policy, traffic }: MarketDataOptions): MarketData["stream"] {
-  return Effect.fn("binance.stream")(
-    function* (instruments, sink) {
-      const clock = yield* Clock.Clock
-      const symbols = symbolMap(instruments)
-      const connection = yield* openConnection({
-        venue: VENUE,
-        doing,
-        url: `${streamUrl}/stream`,
-        policy,
-        traffic,
-      })
-      const streams = instruments.map(symbolOf).flatMap((symbol) => [
-        `${symbol.toLowerCase()}@trade`,
-        `${symbol.toLowerCase()}@bookTicker`,
-      ])
-      for (let at = 0, id = 1; at < streams.length; at += STREAMS_PER_REQUEST, id++) {
-        const params = streams.slice(at, at + STREAMS_PER_REQUEST)
-        yield* connection.send(JSON.stringify({ method: "SUBSCRIBE", params, id }))
-      }
-      return yield* forever(Effect.flatMap(connection.pull, (frames) => {
-        for (const frame of frames) {
-          const decoded = decodeMarketFrame(frame, symbols, clock.currentTimeMillisUnsafe())
-          const failure = taken(decoded, frame, sink)
-          if (failure !== undefined) return Effect.fail(failed(failure))
-        }
-        return Effect.void
-      }))
-    },
-    Effect.scoped,
-  )
-}
-
-/** Hands one decoded frame on; what ends the connection, if it does. */
-function taken(decoded: Decoded, frame: string, sink: MarketDataSink): VenueFailure | undefined {
-  switch (decoded._tag) {
-    case "Trade":
-    case "Quote":
-      return sink.event(decoded) ? undefined : new Overrun({ waiting: 0 })
-    case "Undecoded":
-      sink.undecoded(frame, decoded.reason)
-      return undefined
-    case "Control":
-      return decoded.error === undefined
-        ? undefined
-        : new Faulty({ detail: `subscribing: ${decoded.error}` })
-    case "Shutdown":
-      return new Closed({ code: 1012, detail: "the venue shuts down" })
-    case "Bar":
-    case "Depth":
-    case "Snapshot":
-      return undefined
-  }
-}
-
-function failed(reason: VenueError["reason"]) {
-  return new VenueError({ venue: VENUE, doing, reason })
 }
 
 function quotesOf(rest: Rest): MarketData["quotes"] {

@@ -115,6 +115,14 @@ export const AccountPosition = Struct({
   B: List(Struct({ a: Text, f: Quantity, l: Quantity })),
 })
 
+/** Money came or went, and how much; not what there is now. */
+export const BalanceUpdate = Struct({
+  e: Schema.Literal("balanceUpdate"),
+  E: Time,
+  a: Text,
+  d: DecimalText,
+})
+
 export const ServerTime = Struct({ serverTime: Time })
 
 /** Filters differ by symbol and grow over the years: those we need are picked by their type. */

@@ -76,6 +76,7 @@ export class Transcript {
       case "Ignored":
       case "Shutdown":
       case "Terminated":
+      case "BalanceMoved":
       case "StreamUp":
         return []
     }

@@ -275,7 +275,11 @@ Deno.test("decodePrivateFrame() reads what happens to an order without a trade",
     "keel-1",
     "INSUFFICIENT_LIQUIDITY",
   ])
-  assert.deepEqual(status("TRADE_PREVENTION", "EXPIRED_IN_MATCH"), ["expired", "keel-1", ""])
+  assert.deepEqual(status("TRADE_PREVENTION", "EXPIRED_IN_MATCH"), [
+    "expired",
+    "keel-1",
+    "SELF_TRADE_PREVENTION",
+  ])
   // A cancel has an id of its own; the order's is `C`.
   assert.deepEqual(status("CANCELED", "CANCELED", { c: "web_1", C: "keel-1" }), [
     "canceled",
@@ -318,9 +322,13 @@ Deno.test("decodePrivateFrame() reads balances, answers and the end of a subscri
     _tag: "Terminated",
     reason: "eventStreamTerminated",
   })
-  for (const e of ["balanceUpdate", "listStatus", "externalLockUpdate"]) {
+  for (const e of ["listStatus", "externalLockUpdate"]) {
     assert.deepEqual(personal({ event: { e, E: 1 } }), { _tag: "Ignored" })
   }
+  const moved = { e: "balanceUpdate", E: 1, a: "BTC", d: "-0.5", T: 1 }
+  assert.deepEqual(personal({ event: moved }), { _tag: "BalanceMoved", asset: "BTC" })
+  assert.equal(personal({ event: { ...moved, d: "" } })._tag, "Undecoded")
+  assert.deepEqual(personal({ event: { e: "serverShutdown", E: 1 } }), { _tag: "Shutdown" })
 })
 
 Deno.test("orderStatus() knows every status of the venue and no other", () => {
@@ -355,7 +363,7 @@ Deno.test("decodeFrame() tells the streams apart", () => {
       "Answer",
       "Executed",
       "Balances",
-      "Ignored",
+      "BalanceMoved",
       "Terminated",
     ],
   ])

@@ -373,16 +373,168 @@ venueTest(
 )
 
 venueTest(
-  "stream() ends when the subscription is refused or the venue announces its end",
+  "stream() ends when the subscription is refused",
   () =>
     Effect.gen(function* () {
       const refused = yield* fed(['{"code":2,"msg":"Invalid request: unknown stream","id":1}'])
       const error = yield* Effect.flip(Fiber.join(refused.fiber))
       assert.match(error.message, /market stream: subscribing: 2 Invalid request: unknown stream/)
-      const leaving = yield* fed([
-        '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}',
-      ])
-      const end = yield* Effect.flip(Fiber.join(leaving.fiber))
-      assert.match(end.message, /closed with code 1012 \(the venue shuts down\)/)
+    }),
+)
+
+/** A venue that acknowledges everything, and answers questions as `listed` says. */
+const acknowledging = (listed: (wanted: ReadonlyArray<string>, asked: number) => unknown) =>
+  Effect.gen(function* () {
+    const { server, endpoints } = yield* deafVenue
+    const requests: Array<{ readonly method: string; readonly params?: ReadonlyArray<string> }> = []
+    let asked = 0
+    server.on("connection", (socket: WebSocket) => {
+      let wanted: ReadonlyArray<string> = []
+      socket.on("message", (data) => {
+        const request = JSON.parse(String(data))
+        requests.push(request)
+        if (request.method === "SUBSCRIBE") wanted = [...wanted, ...request.params]
+        const result = request.method === "SUBSCRIBE" ? null : listed(wanted, ++asked)
+        socket.send(JSON.stringify({ result, id: request.id }))
+      })
+    })
+    const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints }, {
+      listEveryMs: 50,
+    })
+    return { ...(yield* streaming(market)), requests }
+  })
+
+venueTest(
+  "stream() asks what is subscribed, and subscribes again to what is not",
+  () =>
+    Effect.gen(function* () {
+      const { fiber, requests } = yield* acknowledging((wanted, asked) =>
+        asked === 1 ? wanted.filter((each) => each !== "ethusdt@trade") : wanted
+      )
+      const again = yield* eventually(() =>
+        requests.filter(({ method }) => method === "SUBSCRIBE")[1]
+      )
+      assert.deepEqual(again.params, ["ethusdt@trade"])
+      yield* eventually(() => requests.filter(({ method }) => method === "LIST_SUBSCRIPTIONS")[1])
+      assert.equal(requests.filter(({ method }) => method === "SUBSCRIBE").length, 2)
+      yield* Fiber.interrupt(fiber)
+    }),
+)
+
+venueTest(
+  "stream() ends when the connection has lost every subscription, or never had one",
+  () =>
+    Effect.gen(function* () {
+      const { fiber } = yield* acknowledging(() => [])
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.match(error.message, /the venue has forgotten every subscription/)
+      const silent = yield* fed([])
+      const unheard = yield* Effect.flip(Fiber.join(silent.fiber))
+      assert.match(unheard.message, /subscribing: no acknowledgement for 1000 ms/)
+    }),
+)
+
+const fast = { afterMs: 700, jitterMs: 0, overlapMs: 300, overlapMaxMs: 3_000, retryMs: 100 }
+
+/** Trade ids of one instrument; a hole or a repetition is an error. */
+function assertDense(events: ReadonlyArray<MarketEvent>, instrument: string): number {
+  const ids = events.flatMap((event) =>
+    event._tag === "Trade" && event.instrument === instrument ? [Number(event.tradeId)] : []
+  )
+  const broken = ids.findIndex((id, at) => at > 0 && id !== ids[at - 1]! + 1)
+  assert.equal(broken, -1, `after ${ids[broken - 1]} comes ${ids[broken]}`)
+  const updates = events.flatMap((event) =>
+    event._tag === "Quote" && event.instrument === instrument ? [Number(event.updateId)] : []
+  )
+  assert.ok(updates.every((id, at) => at === 0 || id > updates[at - 1]!), "quotes only go forward")
+  return ids.length
+}
+
+venueTest(
+  "stream() changes its connection again and again without a hole or a repetition",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { market, rest } = yield* connectTo(venue.endpoints, { rotation: fast })
+      const { events, fiber, undecoded } = yield* streaming(market)
+      const connections = () =>
+        rest.governor.usage().find(({ bucket }) => bucket === "connections_5m")!.used
+      yield* eventually(() => connections() >= 4 ? true : undefined)
+      yield* Effect.sleep(500)
+      assert.ok(assertDense(events, BTC) > 5)
+      assertDense(events, ETH)
+      assert.deepEqual(undecoded, [])
+      yield* Fiber.interrupt(fiber)
+    }),
+)
+
+/** A venue of one market, whose servers can be shut down one by one. */
+const runningVenue = Effect.gen(function* () {
+  const { server, endpoints } = yield* deafVenue
+  const sockets: Array<WebSocket> = []
+  server.on("connection", (socket: WebSocket) => {
+    socket.on("message", (data) => {
+      const { id, method } = JSON.parse(String(data))
+      socket.send(JSON.stringify({ result: null, id }))
+      if (method === "SUBSCRIBE") sockets.push(socket)
+    })
+  })
+  let tradeId = 100
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+    Effect.sleep(20),
+    Effect.sync(() => {
+      tradeId++
+      for (const socket of sockets) {
+        socket.send(JSON.stringify({ ...frames.trade, t: tradeId }))
+        socket.send(JSON.stringify({ ...frames.bookTicker, u: tradeId * 10 }))
+      }
+    }),
+  )))
+  const announce = (socket: WebSocket) =>
+    socket.send('{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}')
+  return { sockets, announce, endpoints }
+})
+
+venueTest(
+  "stream() survives the shutdown of a server that the venue has announced, without a hole",
+  () =>
+    Effect.gen(function* () {
+      const { announce, endpoints, sockets } = yield* runningVenue
+      const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints }, {
+        rotation: { ...fast, afterMs: 600_000 },
+      })
+      const { events, fiber } = yield* streaming(market)
+      for (const turn of [0, 1]) {
+        const old = yield* eventually(() => events.length > 10 ? sockets[turn] : undefined)
+        announce(old)
+        yield* eventually(() => old.readyState === WebSocket.CLOSED ? true : undefined)
+        const before = events.length
+        yield* eventually(() => events.length > before + 10 ? true : undefined)
+      }
+      assert.ok(assertDense(events, BTC) > 20)
+      assert.equal(sockets.length, 3)
+      yield* Fiber.interrupt(fiber)
+    }),
+)
+
+venueTest(
+  "stream() goes on with its second connection when the first one ends before its time",
+  () =>
+    Effect.gen(function* () {
+      const { announce, endpoints, sockets } = yield* runningVenue
+      const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints }, {
+        rotation: { ...fast, afterMs: 600_000, overlapMs: 60_000, overlapMaxMs: 90_000 },
+      })
+      const { events, fiber } = yield* streaming(market)
+      const first = yield* eventually(() => events.length > 10 ? sockets[0] : undefined)
+      announce(first)
+      yield* eventually(() => sockets[1])
+      yield* Effect.sleep(200)
+      first.close(1001)
+      yield* Effect.sleep(300)
+      assert.ok(assertDense(events, BTC) > 20)
+      sockets[1]!.close(1001)
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.match(error.message, /market stream: closed with code 1001/)
     }),
 )

@@ -6,6 +6,7 @@ import { WebSocketServer } from "ws"
 import type { BanStore } from "../../../venues/governor.ts"
 import { makeBroker } from "../../../venues/binance/broker.ts"
 import { makeMarketData } from "../../../venues/binance/market_data.ts"
+import type { RotationPolicy } from "../../../venues/binance/rotation.ts"
 import { makeRest } from "../../../venues/binance/rest.ts"
 import {
   type SimulatedBinance,
@@ -56,6 +57,8 @@ export interface Connecting {
   readonly skewMs?: number
   readonly bans?: BanStore
   readonly rulesBroken?: (instrument: string) => void
+  readonly rotation?: RotationPolicy
+  readonly listEveryMs?: number
 }
 
 /** The adapter, as the runtime builds it. */
@@ -80,10 +83,16 @@ export const connectTo = Effect.fnUntraced(function* (
     Clock.Clock,
     clock,
   )
-  const market = makeMarketData({ streamUrl: endpoints.ws, rest, policy, traffic })
+  const { rotation, listEveryMs } = options
+  const market = makeMarketData({
+    ...{ streamUrl: endpoints.ws, rest, policy, traffic, subscribeTimeoutMs: 1_000 },
+    ...(rotation !== undefined && { rotation }),
+    ...(listEveryMs !== undefined && { listEveryMs }),
+  })
   const broker = makeBroker({
     ...{ wsApiUrl: endpoints.wsApi, rest, keys, policy, traffic, quoteAsset: "USDT" },
     ...{ instruments: [BTC, ETH], recvWindowMs: 3_000, subscribeTimeoutMs: 1_000 },
+    ...(rotation !== undefined && { rotation }),
     ...(options.rulesBroken !== undefined && { rulesBroken: options.rulesBroken }),
   })
   return { rest, market, broker, traffic }
