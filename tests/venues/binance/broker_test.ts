@@ -1,5 +1,6 @@
 /** Orders and account against the simulated venue, over real sockets. */
 import assert from "node:assert/strict"
+import { generateKeyPairSync } from "node:crypto"
 import { Effect, Exit, Fiber, Option, Result, Scope } from "effect"
 import { decimal, formatDecimal, isEqual, isLess, isZero } from "../../../domain/decimal.ts"
 import type { Broker, NewOrder, PrivateEvent } from "../../../venues/broker.ts"
@@ -221,3 +222,121 @@ venueTest("a subscription that is never answered is Silent", () =>
     const error = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
     assert.equal(error.message, "binance: private stream: no data for 1000 ms")
   }))
+
+const pair = generateKeyPairSync("ed25519", {
+  publicKeyEncoding: { type: "spki", format: "pem" },
+  privateKeyEncoding: { type: "pkcs8", format: "pem" },
+})
+
+venueTest(
+  "an Ed25519 key signs requests and logs the private stream on",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated({ publicKey: pair.publicKey })
+      const { broker } = yield* connectTo(venue.endpoints, { secret: pair.privateKey })
+      yield* broker.connect
+      const { events } = yield* listening(broker)
+      yield* broker.submit(buy)
+      yield* eventually(() => reportsOf(events).find(({ status }) => status === "filled"))
+    }),
+)
+
+venueTest("a private key that is none is Forbidden, and not told", () =>
+  Effect.gen(function* () {
+    const venue = yield* simulated()
+    const secret = "-----BEGIN PRIVATE KEY-----\nbm90IGEga2V5\n-----END PRIVATE KEY-----"
+    const { broker } = yield* connectTo(venue.endpoints, { secret })
+    const error = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
+    assert.match(error.message, /refused \(the private key is not an Ed25519 key in PEM/)
+    assert.ok(!Deno.inspect(error).includes("bm90IGEga2V5"))
+  }))
+
+venueTest(
+  "the private stream changes its connection, and every fill is told once",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker, rest } = yield* connectTo(venue.endpoints, {
+        rotation: { afterMs: 500, jitterMs: 0, overlapMs: 250, overlapMaxMs: 500, retryMs: 100 },
+      })
+      const { events, undecoded } = yield* listening(broker)
+      const connections = () =>
+        rest.governor.usage().find(({ bucket }) => bucket === "connections_5m")!.used
+      let placed = 0
+      while (connections() < 4) {
+        yield* broker.submit({ ...buy, clientOrderId: `keel-${++placed}` })
+        yield* Effect.sleep(40)
+      }
+      const last = `keel-${placed}`
+      yield* eventually(() =>
+        reportsOf(events).find(({ clientOrderId, status }) =>
+          clientOrderId === last && status === "filled"
+        )
+      )
+      const told = events.flatMap((event) =>
+        event._tag === "Executed" ? [event.execution.executionId] : []
+      )
+      const listed = yield* broker.executions(BTC, 0)
+      assert.deepEqual(told, listed.map(({ executionId }) => executionId))
+      assert.equal(events.filter(({ _tag }) => _tag === "StreamUp").length, 1)
+      assert.deepEqual(undecoded, [])
+    }),
+)
+
+venueTest(
+  "the end of the subscription and a revoked key end the private stream",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker } = yield* connectTo(venue.endpoints)
+      const first = yield* listening(broker)
+      yield* venue.arm({ kind: "end_user_data" })
+      const ended = yield* Effect.flip(Fiber.join(first.fiber))
+      assert.match(ended.message, /eventStreamTerminated/)
+      yield* venue.arm({ kind: "revoke_key" })
+      yield* Effect.sleep(200)
+      const revoked = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
+      assert.equal(revoked.reason._tag, "Forbidden")
+    }),
+)
+
+const sayingTo = (respond: (request: { readonly id: unknown }) => ReadonlyArray<unknown>) =>
+  Effect.gen(function* () {
+    const { server, endpoints } = yield* deafVenue
+    server.on("connection", (socket) => {
+      socket.on("message", (data: unknown) => {
+        for (const each of respond(JSON.parse(String(data)))) socket.send(JSON.stringify(each))
+      })
+    })
+    return endpoints
+  })
+
+venueTest("a deposit makes the private stream read the balances", () =>
+  Effect.gen(function* () {
+    const venue = yield* simulated()
+    const event = { e: "balanceUpdate", E: 1, a: "USDT", d: "5.0", T: 1 }
+    const { wsApi } = yield* sayingTo(({ id }) => [{ id, status: 200, result: {} }, { event }])
+    const { broker } = yield* connectTo({ ...venue.endpoints, wsApi })
+    const { events } = yield* listening(broker)
+    const read = yield* eventually(() => events.find(({ _tag }) => _tag === "Balances"))
+    const usdt = read._tag === "Balances" && read.balances.find(({ asset }) => asset === "USDT")
+    assert.equal(usdt && formatDecimal(usdt.free), "100000")
+  }))
+
+venueTest(
+  "a stream that is told to wait makes everything else wait, too",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const until = Date.now() + 60_000
+      const { wsApi } = yield* sayingTo(({ id }) => [{
+        ...{ id, status: 418 },
+        error: { code: -1003, msg: `Way too much request weight used; IP banned until ${until}.` },
+      }])
+      const { broker } = yield* connectTo({ ...venue.endpoints, wsApi })
+      const told = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
+      const { reason } = told
+      assert.ok(reason._tag === "Throttled" && Math.abs(reason.retryAfterMs - 60_000) < 2_000)
+      assert.equal((yield* Effect.flip(broker.submit(buy)))._tag, "OrderNotSent")
+    }),
+)
