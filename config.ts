@@ -61,8 +61,6 @@ export interface AlpacaConfig extends VenueConfig {
   readonly tradingStreamUrl?: string
   /** Which tape of shares: one exchange, all of them, or the test symbol. */
   readonly feed: "iex" | "sip" | "test"
-  /** Hours of shares in which positions are opened. */
-  readonly sessions: "core" | "extended"
 }
 
 /** One line for people: file, place, what must be there, what was there. */
@@ -173,11 +171,6 @@ const AlpacaJson = Schema.Struct({
     Schema.Literals(["iex", "sip", "test"]),
     "iex",
     "tape of shares: one exchange, all of them (paid), or Alpaca's test symbol",
-  ),
-  sessions: defaulting(
-    Schema.Literals(["core", "extended"]),
-    "core",
-    "hours of shares in which positions are opened: 9:30 to 16:00 in New York, or pre and post too",
   ),
 })
 

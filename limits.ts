@@ -57,6 +57,8 @@ export const limits = {
     answerTimeoutMs: 7_000,
     /** After its submission, when "no such order" may be believed. */
     conclusiveAfterMs: 15_000,
+    /** For how long nothing is opened for a strategy that the venue refused for a lasting reason. */
+    coolDownMs: 60_000,
     /** After which an approval that never reached the books is forgotten. */
     pendingForMs: 10_000,
   },

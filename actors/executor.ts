@@ -20,7 +20,15 @@ import {
 import type { Event } from "../domain/event.ts"
 import { isOpen, leavesQuantity, type Order } from "../domain/order.ts"
 import { type Approved, closableQuantity, type DenialCode } from "../domain/risk.ts"
-import type { Broker, Execution, OrderReport, SubmitError } from "../venues/broker.ts"
+import type {
+  Broker,
+  Execution,
+  OrderAck,
+  OrderRefused,
+  OrderReport,
+  RefusalReason,
+  SubmitError,
+} from "../venues/broker.ts"
 import { follow, keepUp, record } from "./journal.ts"
 import { type ExecutorMessage, executorOf, riskManagerOf } from "./names.ts"
 import { type ActorContext, behavior } from "./runtime/mod.ts"
@@ -38,6 +46,8 @@ export interface ExecutorOptions {
   readonly answerTimeoutMs: number
   /** After an order's submission, when "no such order" may be believed. */
   readonly conclusiveAfterMs: number
+  /** For how long nothing is opened for whoever was refused for a reason that lasts. */
+  readonly coolDownMs: number
 }
 
 interface State {
@@ -50,7 +60,18 @@ interface State {
   readonly conclusiveAt: Map<string, number>
   /** Until when the venue wants no questions; epoch milliseconds. */
   silentUntil: number
+  /** Who was refused for a reason that lasts, and until when that is remembered. */
+  readonly refusals: Map<string, { readonly reason: RefusalReason; readonly until: number }>
 }
+
+/** Asking again at once would end the same. */
+const lasting: ReadonlySet<RefusalReason> = new Set([
+  "insufficient_funds",
+  "wash_trade",
+  "halted",
+  "market_closed",
+  "not_shortable",
+])
 
 /** Two denials in a row, so that one lagging replica cannot make an order disappear. */
 const DENIALS_CONCLUSIVE = 2
@@ -73,6 +94,7 @@ export function executor(options: ExecutorOptions) {
         asked: new Map(),
         conclusiveAt: new Map(),
         silentUntil: 0,
+        refusals: new Map(),
       }
     }),
     receive: (state, message, actor) => {
@@ -88,6 +110,7 @@ export function executor(options: ExecutorOptions) {
           if ("_tag" in answer && answer._tag === "OrderUnknown") {
             state.conclusiveAt.set(clientOrderId, answer.conclusiveAt)
           }
+          rememberRefusal(state, clientOrderId, answer, options, actor.now())
           return write(state, answered(state.books, clientOrderId, answer), actor)
         }
         case "Reported":
@@ -117,7 +140,8 @@ const execute = Effect.fnUntraced(function* (
 ) {
   const { books } = state
   const { instrument, purpose, side, quantity } = order
-  const refused = refusedAtSending(books, order, actor.now())
+  const refused = coolingDown(state, order, actor.now()) ??
+    refusedAtSending(books, order, actor.now())
   if (refused !== undefined) {
     yield* record(actor, books, [denied(order, refused)])
     actor.ref(riskManagerOf(instrument.venue))
@@ -171,8 +195,34 @@ function nextOrderId({ intents, journalId }: Books, venue: string): string {
 }
 
 interface Refusal {
-  readonly code: DenialCode
+  readonly code: DenialCode | "COOLING_DOWN"
   readonly detail: string
+}
+
+function rememberRefusal(
+  { books, refusals }: State,
+  clientOrderId: string,
+  answer: OrderAck | SubmitError,
+  { coolDownMs }: ExecutorOptions,
+  now: number,
+) {
+  const order = books.orders.get(clientOrderId)
+  if (order?.purpose !== "open" || !("_tag" in answer) || answer._tag !== "OrderRefused") return
+  if (lasting.has(answer.reason)) {
+    refusals.set(order.origin, { reason: answer.reason, until: now + coolDownMs })
+  }
+}
+
+/** Entries only: getting out is tried whatever the venue has said. */
+function coolingDown({ refusals }: State, order: Approved, now: number): Refusal | undefined {
+  const refusal = refusals.get(order.origin)
+  if (refusal === undefined || order.purpose !== "open") return undefined
+  if (now >= refusal.until) {
+    refusals.delete(order.origin)
+    return undefined
+  }
+  const leftMs = Math.ceil(refusal.until - now)
+  return { code: "COOLING_DOWN", detail: `refusedFor=${refusal.reason} leftMs=${leftMs}` }
 }
 
 /**
@@ -235,14 +285,14 @@ function denied({ instrument, origin, side }: Approved, { code, detail }: Refusa
 function answered(
   books: Books,
   clientOrderId: string,
-  answer: { readonly venueOrderId: string } | SubmitError,
+  answer: OrderAck | SubmitError,
 ): ReadonlyArray<Event> {
   const order = books.orders.get(clientOrderId)
   if (order === undefined) return []
   if (!("_tag" in answer)) return acceptedEvents(order, answer.venueOrderId)
   switch (answer._tag) {
     case "OrderRefused":
-      return [{ _tag: "OrderRejected", clientOrderId, code: answer.code, text: answer.text }]
+      return refusedEvents(order, answer)
     case "OrderNotSent":
       return [{ _tag: "OrderRejected", clientOrderId, code: "NOT_SENT", text: answer.detail }]
     case "OrderUnknown":
@@ -250,6 +300,18 @@ function answered(
         ? [{ _tag: "OrderUnconfirmed", clientOrderId, cause: answer.cause }]
         : []
   }
+}
+
+function refusedEvents(order: Order, { code, reason, text }: OrderRefused): ReadonlyArray<Event> {
+  const { clientOrderId } = order
+  // Nobody else draws our ids: it has the order, which came by another way than this request.
+  if (reason === "duplicate_id") {
+    return order.status === "submitted"
+      ? [{ _tag: "OrderUnconfirmed", clientOrderId, cause: `the venue knows the id: ${text}` }]
+      : []
+  }
+  const why = reason === "other" ? text : `${reason.replaceAll("_", " ")}: ${text}`
+  return [{ _tag: "OrderRejected", clientOrderId, code, text: why }]
 }
 
 function acceptedEvents(order: Order, venueOrderId: string): ReadonlyArray<Event> {

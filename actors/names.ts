@@ -54,6 +54,8 @@ export type FeedRequest =
     readonly instrument: InstrumentId
     readonly reply: ReplyTo<Quote>
   }
+  /** What it knows, at once: where no clock runs no timer does it. */
+  | { readonly _tag: "Show" }
   | Recorded
 
 export type RiskMessage =

@@ -120,7 +120,7 @@ function feedOptions({ config, instruments, market }: OpenVenue): FeedOptions {
   return {
     market,
     instruments: instruments.map(({ id }) => id),
-    staleAfterMs: config.staleAfterMs,
+    staleAfterMs: (instrument) => staleAfterMs(config, instrument),
     backoff: limits.reconnect,
     mailboxMax: limits.mailbox.feed,
     ...limits.feed,

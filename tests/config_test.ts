@@ -74,7 +74,6 @@ Deno.test("parseConfig() fills in every default", () => {
     "BTC/USD.ALPACA",
   ])
   assert.equal(config.venues.alpaca?.feed, "iex")
-  assert.equal(config.venues.alpaca?.sessions, "core")
   assert.equal(config.strategies.length, 16)
   assert.deepEqual(config.risk.orderNotionalMax, decimal("5000"))
   assert.deepEqual(config.server.hostnames, [])
@@ -109,7 +108,6 @@ Deno.test("parseConfig() takes what is given, and its own schema's name", () => 
         dataStreamUrl: "ws://127.0.0.1:8082",
         tradingStreamUrl: "ws://127.0.0.1:8082/stream",
         feed: "sip",
-        sessions: "extended",
       },
     },
     strategies: [{
@@ -128,7 +126,7 @@ Deno.test("parseConfig() takes what is given, and its own schema's name", () => 
   assert.equal(config.venues.binance?.isRequired, false)
   assert.equal(config.venues.alpaca?.isRequired, true)
   assert.deepEqual(config.venues.alpaca?.instruments, ["AAPL.ALPACA", "ETH/USD.ALPACA"])
-  assert.equal(config.venues.alpaca?.sessions, "extended")
+  assert.equal(config.venues.alpaca?.feed, "sip")
   assert.deepEqual(config.strategies.at(0)?.params, { period: 20, deviations: 2.5 })
   assert.deepEqual(config.strategies.at(0)?.notional, decimal("250.5"))
   assert.deepEqual(config.risk.dailyLossMax, decimal("99.99"))

@@ -391,7 +391,7 @@ everySeed("a refusal by the venue ends the order and says why", (world) => {
   keel.run(500)
   keel.signal("enter", ETH)
   keel.run(500)
-  assert.match(order(world, 1).note ?? "", /-1013 Filter failure/)
+  assert.match(order(world, 1).note ?? "", /-1013 trading rule: Filter failure/)
   assert.match(order(world, 2).note ?? "", /NOT_SENT no socket/)
   assert.deepEqual([order(world, 1).status, order(world, 2).status], ["rejected", "rejected"])
   keel.stop()
