@@ -38,6 +38,11 @@ function fromDigits(text: string): Decimal {
   )
 }
 
+/** `units` / 10^`scale`; `units` must be a safe integer. For readers that count digits themselves. */
+export function fromUnits(units: number, scale: number): Decimal {
+  return BigDecimal.make(BigInt(units), scale)
+}
+
 /** Fixed notation without trailing zeros: `0.00000001`, `1250`, `-0.5`. Zero has no sign. */
 export function formatDecimal(value: Decimal): string {
   const { value: digits, scale } = BigDecimal.normalize(value)

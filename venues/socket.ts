@@ -2,10 +2,11 @@
  * One WebSocket connection that can be trusted to end.
  *
  * It pings, notices a peer that has gone silent without saying so, and can always be closed: npm
- * `ws` under Effect's `Socket`, because the built-in WebSocket can do none of this. Silence is
- * measured on the network's own clock, which is the real one, in a replay too, unless the network is
- * simulated; whatever is decided because a connection ended is decided elsewhere, on the injected
- * clock.
+ * `ws` under Effect's `Socket`, because the built-in WebSocket can do none of this. Frames take a
+ * shorter way than the rest, all that one read has brought at once: a market speaks too fast to
+ * resume a fiber for every word. Silence is measured on the network's own clock, which is the real
+ * one, in a replay too, unless the network is simulated; whatever is decided because a connection
+ * ended is decided elsewhere, on the injected clock.
  */
 import { Clock, Context, Duration, Effect, Option, type Scope } from "effect"
 import { Socket } from "effect/socket"
@@ -62,7 +63,9 @@ export interface Connection {
   readonly send: (text: string) => Effect.Effect<void, VenueError>
 }
 
-const text = new TextDecoder()
+const decoder = new TextDecoder()
+/** Characters that may wait to be pulled before the peer is made to wait. */
+const WAITING_MAX = 65_536
 /** Waited when a venue says "too many requests" without saying how long. */
 const RETRY_AFTER_DEFAULT_MS = 60_000
 const RETRY_AFTER_MAX_MS = 3 * 86_400_000
@@ -84,35 +87,39 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
 }): Effect.fn.Return<Connection, VenueError, Scope.Scope> {
   const { venue, doing, url, policy, traffic } = options
   const network = yield* Network
+  const inbox = new Inbox()
   let known: VenueFailure | undefined
   let look = () => {}
   let closed = Promise.resolve()
   // Added before the socket is, so run after it has been told to close.
   if (options.awaitsClose) yield* Effect.addFinalizer(() => Effect.promise(() => closed))
+  yield* Effect.addFinalizer(() => Effect.sync(() => inbox.discard()))
   const construct = (address: string) => {
     const live = liveSocket(address, policy, network, (failure) => known ??= failure)
     look = live.look
     closed = new Promise((done) => void live.socket.once("close", () => done()))
-    live.socket.on("message", () => traffic.framesReceived++)
-    return live.socket as unknown as Socket.WebSocketLike
+    live.socket.on("message", (data) => {
+      traffic.framesReceived++
+      inbox.push(data instanceof ArrayBuffer ? decoder.decode(data) : String(data))
+    })
+    inbox.source = live.socket
+    return withoutFrames(live.socket)
   }
   const fail = (error: Socket.SocketError) =>
     new VenueError({ venue, doing, reason: known ?? failureOf(error, policy) })
   const socket = yield* Socket.makeWebSocket(url, { openTimeout: policy.handshakeTimeoutMs }).pipe(
     Effect.provideService(Socket.WebSocketConstructor, construct),
   )
-  const { pull } = yield* Effect.mapError(socket.reader, fail)
+  const { pull: ended } = yield* Effect.mapError(socket.reader, fail)
+  // No frame comes this way, so it is heard of only when the connection is over.
+  yield* Effect.forkScoped(
+    Effect.catch(ended, (error) => Effect.sync(() => inbox.end(fail(error)))),
+  )
   const { write } = yield* socket.writer
   const pause = network.clock.sleep(Duration.millis(policy.pingEveryMs / LOOKS_PER_PING))
   yield* Effect.forkScoped(forever(Effect.andThen(pause, Effect.sync(() => look()))))
   return {
-    pull: Effect.mapError(
-      Effect.map(
-        pull,
-        (frames) => frames.map((frame) => typeof frame === "string" ? frame : text.decode(frame)),
-      ),
-      fail,
-    ),
+    pull: inbox.pull,
     send: (frame) =>
       Effect.suspend(() => {
         network.stirred++
@@ -120,6 +127,74 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
       }),
   }
 })
+
+/** Frames that have come and were not pulled yet; its source waits while there are too many. */
+class Inbox {
+  source: Pick<WebSocket, "isPaused" | "pause" | "resume"> | undefined
+  #frames: Array<string> = []
+  #characters = 0
+  #error: VenueError | undefined
+  #isDiscarding = false
+  #wake = () => {}
+
+  push(frame: string) {
+    if (this.#isDiscarding) return
+    // Woken only after all that this read has brought.
+    if (this.#frames.push(frame) === 1) queueMicrotask(() => this.#wake())
+    this.#characters += frame.length
+    if (this.#characters >= WAITING_MAX) this.source?.pause()
+  }
+
+  end(error: VenueError) {
+    this.#error ??= error
+    this.#wake()
+  }
+
+  /** Nobody pulls any more. What is held back now would hold back the peer's goodbye, too. */
+  discard() {
+    this.#isDiscarding = true
+    this.#take()
+  }
+
+  readonly pull: Effect.Effect<ReadonlyArray<string>, VenueError> = Effect.callback((resume) => {
+    const wake = () => {
+      if (this.#frames.length > 0) resume(Effect.succeed(this.#take()))
+      else if (this.#error !== undefined) resume(Effect.fail(this.#error))
+      else return
+      if (this.#wake === wake) this.#wake = () => {}
+    }
+    this.#wake = wake
+    wake()
+    return Effect.sync(() => {
+      if (this.#wake === wake) this.#wake = () => {}
+    })
+  })
+
+  #take(): ReadonlyArray<string> {
+    const frames = this.#frames
+    this.#frames = []
+    this.#characters = 0
+    if (this.source?.isPaused) this.source.resume()
+    return frames
+  }
+}
+
+/** The socket for everything but its frames. */
+function withoutFrames(socket: WebSocket): Socket.WebSocketLike {
+  const events: Pick<Socket.WebSocketLike, "addEventListener" | "removeEventListener"> =
+    socket as unknown as Socket.WebSocketLike
+  return {
+    get readyState() {
+      return socket.readyState
+    },
+    addEventListener: (type, listener, options) => {
+      if (type !== "message") events.addEventListener(type, listener, options)
+    },
+    removeEventListener: (type, listener) => events.removeEventListener(type, listener),
+    send: (data) => socket.send(data),
+    close: (code, reason) => socket.close(code, reason),
+  }
+}
 
 /** `blame` is told what the socket itself cannot say: silence, and the answer to a refused upgrade. */
 function liveSocket(
@@ -146,7 +221,14 @@ function liveSocket(
   }
   network.handshakesOpen++
   network.stirred++
-  const heard = () => void (heardAt = now())
+  let hasHeard = false
+  // Frames of one read are heard at once: to ask the clock for each would cost more than to read it.
+  const heard = () => {
+    if (hasHeard) return
+    hasHeard = true
+    heardAt = now()
+    queueMicrotask(() => hasHeard = false)
+  }
   for (const sign of ["open", "message", "ping", "pong"] as const) socket.on(sign, heard)
   socket.on("open", shaken)
   socket.on("pong", () => {
