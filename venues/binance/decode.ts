@@ -21,6 +21,7 @@ import {
   TradeMessage,
 } from "./messages.ts"
 import { readQuickly } from "./quick.ts"
+import { readQuickly } from "./quick.ts"
 import type { SymbolMap } from "./symbols.ts"
 
 export interface Depth {
