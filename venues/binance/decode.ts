@@ -21,7 +21,6 @@ import {
   TradeMessage,
 } from "./messages.ts"
 import { readQuickly } from "./quick.ts"
-import { readQuickly } from "./quick.ts"
 import type { SymbolMap } from "./symbols.ts"
 
 export interface Depth {
