@@ -50,7 +50,7 @@ export const VENUE = "binance"
 export const BTC = "BTC/USDT.BINANCE"
 export const ETH = "ETH/USDT.BINANCE"
 /** At a venue of its own, beside that one. */
-export const AAPL = "AAPL.ALPACA"
+export const USD_BTC = "BTC/USD.ALPACA"
 
 export function instrument(id: InstrumentId): Instrument {
   const [base = "", quote] = id.slice(0, id.lastIndexOf(".")).split("/")

@@ -5,10 +5,10 @@ import { account, type TreeOptions } from "../../actors/tree.ts"
 import { feed } from "../../actors/feed.ts"
 import { feedOf } from "../../actors/names.ts"
 import { add, formatDecimal, toNumber } from "../../domain/decimal.ts"
-import { AAPL, BTC, ETH, unreachable } from "./fakes.ts"
+import { BTC, ETH, unreachable, USD_BTC } from "./fakes.ts"
 import { assignment, everySeed, type Keel, type KeelOptions, type World } from "./harness.ts"
 
-const both = { beside: [AAPL] }
+const both = { beside: [USD_BTC] }
 
 function trading(world: World, options: KeelOptions = {}): Keel {
   const keel = world.start(options)
@@ -19,7 +19,7 @@ function trading(world: World, options: KeelOptions = {}): Keel {
 everySeed("orders go to the venue of their instrument, under ids of that venue", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
-  keel.signal("enter", AAPL)
+  keel.signal("enter", USD_BTC)
   keel.signal("enter", ETH)
   keel.run(3_000)
   assert.deepEqual(
@@ -28,7 +28,7 @@ everySeed("orders go to the venue of their instrument, under ids of that venue",
   )
   assert.deepEqual(
     world.beside.submits.map(({ clientOrderId, instrument }) => `${clientOrderId} ${instrument}`),
-    [`keel-test-alpaca-1 ${AAPL}`],
+    [`keel-test-alpaca-1 ${USD_BTC}`],
   )
   assert.ok([...keel.books.orders.values()].every((order) => order.status === "filled"))
   assert.equal(keel.model.overview().positions.length, 3)
@@ -38,7 +38,7 @@ everySeed("orders go to the venue of their instrument, under ids of that venue",
 everySeed("the whole is worth what the accounts are worth together", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
-  keel.signal("enter", AAPL)
+  keel.signal("enter", USD_BTC)
   keel.run(20_000)
   const { accounts, equity } = keel.model.overview()
   assert.deepEqual(accounts.map(({ venue, status }) => `${venue} ${status}`), [
@@ -64,13 +64,13 @@ everySeed(
   "a venue that is lost takes the other's entries with it no more than its exits",
   (world) => {
     const keel = trading(world)
-    keel.signal("enter", AAPL)
+    keel.signal("enter", USD_BTC)
     keel.run(2_000)
     world.venue.marketDown = unreachable
     world.venue.cutMarket()
     keel.run(5_000)
     keel.signal("enter", BTC, "late")
-    keel.signal("enter", AAPL, "another")
+    keel.signal("enter", USD_BTC, "another")
     keel.run(2_000)
     assert.equal(world.events("OrderDenied").at(-1)?.instrument, BTC)
     assert.equal(world.venue.submits.length, 0)
@@ -85,26 +85,26 @@ everySeed(
   (world) => {
     const keel = trading(world)
     keel.signal("enter", BTC)
-    keel.signal("enter", AAPL)
+    keel.signal("enter", USD_BTC)
     keel.run(2_000)
     const alpaca = { kind: "account", id: "alpaca" } as const
     keel.command({ commandId: "one", type: "flatten", scope: alpaca })
     keel.run(10_000)
-    assert.equal(keel.progress("one").at(-1)?.text, `${AAPL} is flat: confirmed by the venue.`)
-    assert.ok(toNumber(world.beside.position(AAPL)) < 0.001)
+    assert.equal(keel.progress("one").at(-1)?.text, `${USD_BTC} is flat: confirmed by the venue.`)
+    assert.ok(toNumber(world.beside.position(USD_BTC)) < 0.001)
     assert.notEqual(formatDecimal(world.venue.position(BTC)), "0")
     assert.equal(keel.books.tradingState, "active")
-    assert.deepEqual([...keel.books.holds], [AAPL])
+    assert.deepEqual([...keel.books.holds], [USD_BTC])
     keel.signal("enter", ETH)
-    keel.signal("enter", AAPL, "another")
+    keel.signal("enter", USD_BTC, "another")
     keel.run(2_000)
     assert.equal(world.venue.submits.length, 2)
     assert.equal(world.events("OrderDenied").at(-1)?.code, "POSITION_ON_HOLD")
     keel.command({ commandId: "resume", type: "resume", scope: alpaca })
     keel.run(1_000)
-    keel.signal("enter", AAPL, "a third")
+    keel.signal("enter", USD_BTC, "a third")
     keel.run(2_000)
-    assert.notEqual(formatDecimal(world.beside.position(AAPL)), "0")
+    assert.notEqual(formatDecimal(world.beside.position(USD_BTC)), "0")
     keel.command({ commandId: "all", type: "flatten", scope: { kind: "all" } })
     keel.run(20_000)
     assert.equal(keel.progress("all").at(-1)?.text, "Flat: confirmed by binance and alpaca.")
@@ -117,7 +117,7 @@ everySeed(
 everySeed("a flatten says of each venue what that venue has said", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
-  keel.signal("enter", AAPL)
+  keel.signal("enter", USD_BTC)
   keel.run(2_000)
   world.beside.readsDown = unreachable
   keel.command({ commandId: "f", type: "flatten", scope: { kind: "all" } })
@@ -146,16 +146,16 @@ everySeed(
   (world) => {
     const keel = trading(world)
     keel.signal("enter", BTC)
-    keel.signal("enter", AAPL)
+    keel.signal("enter", USD_BTC)
     keel.run(2_000)
-    keel.sessions.set(AAPL, "closed")
+    keel.sessions.set(USD_BTC, "closed")
     world.beside.faults.fills.push("rest")
     keel.command({ commandId: "f", type: "flatten", scope: { kind: "all" } })
     keel.run(30_000)
     const { text, tone } = keel.progress("f").at(-1)!
     assert.equal(
       text,
-      "alpaca: NOT flat yet: the market is closed, and AAPL.ALPACA closes when it opens. " +
+      "alpaca: NOT flat yet: the market is closed, and BTC/USD.ALPACA closes when it opens. " +
         "binance: flat, confirmed by the venue.",
     )
     assert.equal(tone, "warning")
@@ -205,7 +205,7 @@ everySeed("a venue that does not answer at the start is let in when it does", (w
   isUp = true
   keel.until(() => keel.books.accounts.get("alpaca")?.ready === true, 120_000).run(2_000)
   assert.equal(keel.books.feeds.get("alpaca")?.status, "streaming")
-  keel.signal("enter", AAPL)
+  keel.signal("enter", USD_BTC)
   keel.run(2_000)
   assert.equal(world.beside.submits.length, 1)
   // What it had let in comes back with it.
@@ -220,8 +220,8 @@ everySeed("a venue that does not answer at the start is let in when it does", (w
 everySeed("a venue that joins an old journal gets its strategies", (world) => {
   const first = trading(world, { assignments: [assignment("a", BTC)] })
   first.stop()
-  const second = world.start({ assignments: [assignment("b", BTC), assignment("b", AAPL)] })
+  const second = world.start({ assignments: [assignment("b", BTC), assignment("b", USD_BTC)] })
   second.ready().run(1_000)
-  assert.deepEqual([...second.books.assignments.keys()], [`a:${BTC}`, `b:${AAPL}`])
+  assert.deepEqual([...second.books.assignments.keys()], [`a:${BTC}`, `b:${USD_BTC}`])
   second.stop()
 }, both)
