@@ -123,7 +123,15 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
       Effect.andThen(Effect.sleep(TICK_MS), Effect.sync(() => tell(exchange.tick(now())))),
     ),
   )
-  market.onMove((move) => tell(exchange.move(move, now(), isPrinting)))
+  let isOpen = true
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      isOpen = false
+    })
+  )
+  market.onMove((move) => {
+    if (isOpen) tell(exchange.move(move, now(), isPrinting))
+  })
   tell(exchange.resume(now()))
 
   return {
