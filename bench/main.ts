@@ -8,6 +8,10 @@ const benches: Readonly<Record<string, { readonly file: string; readonly does: s
     file: "actors/main.ts",
     does: "the actor runtime beside Erlang and the runtimes of npm",
   },
+  pipeline: {
+    file: "pipeline/main.ts",
+    does: "from the bytes of a socket to an event, beside other people's clients",
+  },
   outage: { file: "outage.ts", does: "how long it takes until an outage is noticed" },
 }
 
