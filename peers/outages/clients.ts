@@ -5,6 +5,8 @@
  * program know that prices may be missing. None is patched; all are told is the address.
  */
 import { createRequire } from "node:module"
+// Only what is imported somewhere can be required below, where the streaming build is.
+import "@alpacahq/alpaca-trade-api"
 import { DefaultLogger, WebsocketClient } from "binance"
 import ccxt from "ccxt"
 
@@ -21,6 +23,8 @@ export interface Session {
 export interface StreamClient {
   readonly name: string
   readonly venue: "binance" | "alpaca"
+  /** The instrument whose trades are counted, as the venue writes it. */
+  readonly watched: "BTCUSDT" | "SPY" | "BTC/USD"
   readonly open: (address: {
     readonly stream: string
     readonly rest: string
@@ -59,6 +63,7 @@ const binanceStreams = ["btcusdt", "ethusdt", "solusdt", "bnbusdt"].flatMap((sym
 export const binanceClient: StreamClient = {
   name: "binance 3.6.5 WebsocketClient",
   venue: "binance",
+  watched: "BTCUSDT",
   open: async ({ stream }) => {
     const notes = new Notes()
     const quiet = { ...DefaultLogger, trace() {}, info() {}, error() {} }
@@ -79,6 +84,7 @@ export const binanceClient: StreamClient = {
 export const ccxtBinance: StreamClient = {
   name: "ccxt 4.5.84 binance",
   venue: "binance",
+  watched: "BTCUSDT",
   open: async ({ stream, rest }) => {
     const api = { public: `${rest}/api/v3`, private: `${rest}/api/v3`, v1: `${rest}/api/v1` }
     const exchange = new ccxt.pro.binance({
@@ -98,6 +104,7 @@ export const ccxtBinance: StreamClient = {
 export const ccxtAlpaca: StreamClient = {
   name: "ccxt 4.5.84 alpaca",
   venue: "alpaca",
+  watched: "BTC/USD",
   open: async ({ stream, rest, key, secret }) => {
     const exchange = new ccxt.pro.alpaca({
       apiKey: key,
@@ -166,10 +173,11 @@ interface AlpacaStream {
 export const alpacaSdk: StreamClient = {
   name: "Alpaca SDK 4.0.2 stockStream",
   venue: "alpaca",
+  watched: "SPY",
   open: ({ stream, key, secret }) => {
     const { Alpaca } = createRequire(import.meta.url)("@alpacahq/alpaca-trade-api")
     const notes = new Notes()
-    const client = new Alpaca({ keyId: key, secretKey: secret, paper: true })
+    const client = new Alpaca({ keyId: key, secret, paper: true })
     const stocks: AlpacaStream = client.marketData.stockStream({ url: `${stream}/v2/iex` })
     const symbols = ["SPY", "AAPL", "MSFT"]
     stocks.onConnect(() => {

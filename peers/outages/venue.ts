@@ -26,7 +26,7 @@ export class SpoiledVenue implements AsyncDisposable {
   async arm(fault: Readonly<Record<string, unknown>>): Promise<string> {
     const answer = await fetch(`${this.venue.control}/faults`, {
       method: "POST",
-      body: JSON.stringify(this.name === "binance" ? fault : { venue: this.name, ...fault }),
+      body: JSON.stringify({ venue: this.name, ...fault }),
     })
     const body = await answer.json()
     if (answer.status !== 201) throw new Error(JSON.stringify(body))
@@ -39,29 +39,36 @@ export class SpoiledVenue implements AsyncDisposable {
   }
 
   /** Ids of the watched instrument's trades of the last minutes, oldest first. */
-  async tape(): Promise<ReadonlyArray<string>> {
-    return this.name === "binance" ? await this.binanceTape() : await this.alpacaTape()
+  async tape(symbol: string): Promise<ReadonlyArray<string>> {
+    return this.name === "binance" ? await this.binanceTape(symbol) : await this.alpacaTape(symbol)
   }
 
-  private async binanceTape(): Promise<ReadonlyArray<string>> {
-    const url = `${this.venue.binance.rest}/api/v3/trades?symbol=BTCUSDT&limit=1000`
+  private async binanceTape(symbol: string): Promise<ReadonlyArray<string>> {
+    const url = `${this.venue.binance.rest}/api/v3/trades?symbol=${symbol}&limit=1000`
     const trades: ReadonlyArray<{ readonly id: number }> = await (await fetch(url)).json()
     return trades.map(({ id }) => String(id))
   }
 
-  private async alpacaTape(): Promise<ReadonlyArray<string>> {
+  private async alpacaTape(symbol: string): Promise<ReadonlyArray<string>> {
     const { data, key, secret } = this.venue.alpaca
+    const headers = { "APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret }
+    const isPair = symbol.includes("/")
+    const path = isPair ? "v1beta3/crypto/us/trades" : "v2/stocks/trades"
+    const query = new URLSearchParams({
+      symbols: symbol,
+      start: new Date(Date.now() - 180_000).toISOString(),
+      limit: "10000",
+    })
     const ids = new Array<string>()
-    let page = ""
-    const start = new Date(Date.now() - 180_000).toISOString()
-    do {
-      const url = `${data}/v2/stocks/SPY/trades?start=${start}&limit=10000&feed=iex${page}`
-      const headers = { "APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret }
-      const { trades, next_page_token } = await (await fetch(url, { headers })).json()
-      for (const { i, x } of trades ?? []) ids.push(`${x}:${i}`)
-      page = next_page_token ? `&page_token=${encodeURIComponent(next_page_token)}` : ""
-    } while (page !== "")
-    return ids
+    while (true) {
+      const { trades, next_page_token } = await (await fetch(`${data}/${path}?${query}`, {
+        headers,
+      })).json()
+      // A pair has one tape, shares have one for each exchange.
+      for (const { i, x } of trades?.[symbol] ?? []) ids.push(isPair ? String(i) : `${x}:${i}`)
+      if (!next_page_token) return ids
+      query.set("page_token", next_page_token)
+    }
   }
 
   async [Symbol.asyncDispose]() {
