@@ -1,5 +1,5 @@
-/** Alpaca: the paper account. */
-import { Effect } from "effect"
+/** Alpaca, its paper account or simulated in this process. */
+import { Effect, Redacted } from "effect"
 import type { AlpacaConfig } from "../config.ts"
 import type { KeyPair } from "../keys.ts"
 import { limits } from "../limits.ts"
@@ -7,7 +7,13 @@ import { makeBroker } from "../venues/alpaca/broker.ts"
 import { makeMarketData } from "../venues/alpaca/market_data.ts"
 import { buckets, makeRest } from "../venues/alpaca/rest.ts"
 import { VENUE } from "../venues/alpaca/symbols.ts"
-import { type BanStore, makeGovernor } from "../venues/governor.ts"
+import { type BanStore, makeGovernor, noBanStore } from "../venues/governor.ts"
+import {
+  type AlpacaSimulatorOptions,
+  type SimulatedAlpaca,
+  startSimulatedAlpaca,
+} from "../venues/simulator/alpaca/mod.ts"
+import { startFailed } from "./start_failed.ts"
 import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
 const paper = {
@@ -37,6 +43,32 @@ export function alpacaDoor(config: AlpacaConfig, keys: KeyPair, bans: BanStore):
     ),
   }
 }
+
+export interface SimulatedAlpacaDoor extends VenueDoor {
+  readonly simulated: SimulatedAlpaca
+}
+
+/** Started here, with a secret that nobody else knows. Its market never closes. */
+export const simulatedAlpacaDoor = Effect.fn("assembly.simulatedAlpaca")(function* (
+  config: AlpacaConfig,
+  options: Pick<AlpacaSimulatorOptions, "ledger" | "market">,
+) {
+  const simulated = yield* startSimulatedAlpaca({
+    host: "127.0.0.1",
+    port: 0,
+    key: "keel-sim",
+    secret: crypto.randomUUID(),
+    ...options,
+  }).pipe(Effect.mapError(startFailed))
+  const keys = { key: Redacted.make(simulated.key), secret: Redacted.make(simulated.secret) }
+  return {
+    venue: VENUE,
+    label: "Alpaca simulated",
+    config,
+    open: connect(config, keys, simulated.endpoints, noBanStore),
+    simulated,
+  } satisfies SimulatedAlpacaDoor
+})
 
 const connect = Effect.fn("assembly.alpaca")(function* (
   config: AlpacaConfig,

@@ -11,10 +11,11 @@ import type { Config } from "../config.ts"
 import type { Instrument } from "../domain/instrument.ts"
 import type { VenueKeys } from "../keys.ts"
 import type { Broker } from "../venues/broker.ts"
+import { openAlpacaLedger } from "../storage/alpaca_ledger_kv.ts"
 import { banFile } from "../storage/ban_file.ts"
 import { openVenueLedger } from "../storage/venue_ledger_kv.ts"
 import { makeMemoryLedger } from "../venues/simulator/ledger.ts"
-import { alpacaDoor } from "./alpaca.ts"
+import { alpacaDoor, type SimulatedAlpacaDoor, simulatedAlpacaDoor } from "./alpaca.ts"
 import { binanceDoor, type SimulatedBinanceDoor, simulatedBinanceDoor } from "./binance.ts"
 import { fundsFor, type Replay } from "./replay.ts"
 import { StartFailed, startFailed } from "./start_failed.ts"
@@ -60,6 +61,7 @@ export function paperDoors(
 /** The simulated venues of this process. */
 export interface Simulated {
   readonly binance?: SimulatedBinanceDoor
+  readonly alpaca?: SimulatedAlpacaDoor
 }
 
 /** Their books outlive this process as those of real ones would; a replay's are its own. */
@@ -69,7 +71,7 @@ export const simulate = Effect.fn("assembly.simulate")(function* (
   replay: Replay | undefined,
   folder: string,
 ) {
-  const simulated: { binance?: SimulatedBinanceDoor } = {}
+  const simulated: { binance?: SimulatedBinanceDoor; alpaca?: SimulatedAlpacaDoor } = {}
   if (venues.binance !== undefined) {
     const ledger = replay === undefined
       ? yield* Effect.mapError(openVenueLedger(`${folder}/venue.db`), startFailed)
@@ -81,6 +83,12 @@ export const simulate = Effect.fn("assembly.simulate")(function* (
         : { kind: "recording", recording: replay.recording, clock: replay.clock },
       ...(replay && { balances: fundsFor(replay) }),
     })
+  }
+  if (venues.alpaca !== undefined) {
+    const path = `${folder}/alpaca.db`
+    const ledger = yield* Effect.mapError(openAlpacaLedger(path), startFailed)
+    const market = { kind: "synthetic", seed } as const
+    simulated.alpaca = yield* simulatedAlpacaDoor(venues.alpaca, { ledger, market })
   }
   return simulated
 })
