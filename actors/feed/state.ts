@@ -116,8 +116,6 @@ export type FeedMessage =
   | { readonly _tag: "Confirmed"; readonly connection: number }
   | { readonly _tag: "Calendar"; readonly days: ReadonlyArray<TradingDay> }
   | { readonly _tag: "Sweep" }
-  | { readonly _tag: "Show" }
-  | Recorded
 
 export interface FillOutcome {
   readonly trades: ReadonlyArray<Trade>

@@ -20,6 +20,7 @@ import {
   subtract,
   zero,
 } from "../../domain/decimal.ts"
+import { dateAfter, type TradingDay } from "../../domain/calendar.ts"
 import { type Instrument, type InstrumentId, venueOf } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
 import {
@@ -134,6 +135,14 @@ export class FakeVenue {
   feeAsset: string | undefined
   /** Connected, and silent. */
   mute = false
+  /** Connected, and silent about these. */
+  readonly muted = new Set<InstrumentId>()
+  /** What the stream says is as old as that when it arrives. */
+  lateMs = 0
+  /** The venue's clock is ahead of ours by so much. */
+  skewMs = 0
+  /** When shares are traded; by default always. */
+  tradingDays: (from: string, to: string) => ReadonlyArray<TradingDay> = everyDay
   /** Reads show the books as they were so long ago. */
   readLagMs = 0
 
@@ -195,7 +204,7 @@ export class FakeVenue {
   }
 
   /** The market trades at `price`; who is connected learns it. */
-  print(id: InstrumentId, price: string, at = this.time.now) {
+  print(id: InstrumentId, price: string, at = this.time.now + this.skewMs) {
     this.#prices.set(id, decimal(price))
     const trade: Trade = {
       _tag: "Trade",
@@ -227,7 +236,12 @@ export class FakeVenue {
   }
 
   emit(event: MarketEvent) {
-    if (this.mute) return
+    if (this.mute || this.muted.has(event.instrument)) return
+    if (this.lateMs > 0) this.later(this.lateMs, () => this.#deliver(event))
+    else this.#deliver(event)
+  }
+
+  #deliver(event: MarketEvent) {
     for (const connection of this.#market) {
       if (connection.sink.event(event)) {
         if (event._tag === "Quote") this.quotedAt.set(event.instrument, this.time.now)
@@ -339,6 +353,7 @@ export class FakeVenue {
         }
         return Effect.delay(Effect.sync(() => this.#tradesAfter(id, tradeId)), ANSWER_MS)
       }),
+    calendar: (from, to) => Effect.sync(() => this.tradingDays(from, to)),
   }
 
   readonly broker: Broker = {
@@ -420,7 +435,9 @@ export class FakeVenue {
 
   #tradesAfter(id: InstrumentId, tradeId: string): ReadonlyArray<Trade> {
     return this.tape
-      .filter(({ instrument, time }) => instrument === id && time <= this.time.now - this.tapeLagMs)
+      .filter(({ instrument, time }) =>
+        instrument === id && time <= this.time.now + this.skewMs - this.tapeLagMs
+      )
       .filter((each) => Number(each.tradeId) > Number(tradeId))
       .slice(0, TRADES_MAX)
   }
@@ -637,6 +654,15 @@ export class FakeVenue {
       .filter((move) => move.asset === asset && move.time <= at)
       .reduce((sum, { by }) => add(sum, by), zero)
   }
+}
+
+/** Of a market that never closes, whatever the exchanges do. */
+function everyDay(from: string, to: string): ReadonlyArray<TradingDay> {
+  const days = new Array<TradingDay>()
+  for (let date = from; date <= to; date = dateAfter(date, 1)) {
+    days.push({ date, preOpen: 0, open: 0, close: 1_440, postClose: 1_440 })
+  }
+  return days
 }
 
 const closed = new Closed({ code: 1006, detail: "" })
