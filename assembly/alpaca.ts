@@ -16,7 +16,8 @@ import {
 import { startFailed } from "./start_failed.ts"
 import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
-const paper = {
+/** Where paper money is traded. */
+export const paper = {
   trading: "https://paper-api.alpaca.markets",
   data: "https://data.alpaca.markets",
   dataStream: "wss://stream.data.alpaca.markets",

@@ -18,7 +18,8 @@ import type { Traffic } from "../venues/socket.ts"
 import { startFailed } from "./start_failed.ts"
 import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
-const testnet = {
+/** Where paper money is traded. */
+export const testnet = {
   rest: "https://testnet.binance.vision",
   stream: "wss://stream.testnet.binance.vision",
   wsApi: "wss://ws-api.testnet.binance.vision/ws-api/v3",
