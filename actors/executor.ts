@@ -249,6 +249,10 @@ function refusedAtSending(
   if (books.holds.has(instrument.id)) {
     return { code: "POSITION_ON_HOLD", detail: `instrument=${instrument.id}` }
   }
+  const halt = books.halts.get(instrument.id)
+  if (halt !== undefined) {
+    return { code: "INSTRUMENT_HALTED", detail: `instrument=${instrument.id} at=sending` }
+  }
   const feed = books.feeds.get(instrument.venue)
   const isStreaming = feed === undefined || feed.status === "streaming"
   if (!order.fresh.isValidAt(now) || !isStreaming) {

@@ -3,17 +3,20 @@
  *
  * It holds the newest proof of freshness for every instrument and asks `domain/risk.ts`; a denial
  * is written down with its numbers, an approval goes to the executor. What it has approved counts
- * as exposure until the books show it.
+ * as exposure until the books show it. An exit whose price is old asks for a new one first, for a
+ * short time, and then goes out whatever the answer: to get out outranks to know. Entries that rest
+ * when prices, reports or trading end are taken back.
  */
 import { Effect } from "effect"
-import type { Books } from "../domain/books.ts"
+import { type Books, type FeedState, openOrders } from "../domain/books.ts"
 import { add, type Decimal, multiply, zero } from "../domain/decimal.ts"
-import type { Equity } from "../domain/equity.ts"
+import type { Equity, Mark } from "../domain/equity.ts"
 import type { EventOf, JournalRecord } from "../domain/event.ts"
 import type { Fresh } from "../domain/freshness.ts"
 import type { Withheld } from "../domain/gate.ts"
 import type { Instrument, InstrumentId } from "../domain/instrument.ts"
-import type { OrderPurpose } from "../domain/order.ts"
+import type { Quote } from "../domain/market.ts"
+import type { Order, OrderPurpose } from "../domain/order.ts"
 import {
   type Approved,
   approveOpening,
@@ -23,8 +26,8 @@ import {
   type RiskLimits,
 } from "../domain/risk.ts"
 import { follow, keepUp, record } from "./journal.ts"
-import { executorOf, riskManagerOf, type RiskMessage } from "./names.ts"
-import { type ActorContext, behavior } from "./runtime/mod.ts"
+import { executorOf, feedOf, riskManagerOf, type RiskMessage } from "./names.ts"
+import { type ActorContext, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
 
 export interface RiskManagerOptions {
   readonly venue: string
@@ -33,13 +36,22 @@ export interface RiskManagerOptions {
   readonly mailboxMax: number
   /** After which an approval that never reached the books is forgotten. */
   readonly pendingForMs: number
+  /** How long an exit waits for its price to be confirmed by REST. Default 1,500. */
+  readonly confirmTimeoutMs?: number
+  /** What takes back entries that rest at the venue. Default: each of them. */
+  readonly cancelEntriesOn?: ReadonlyArray<EntryLoss>
 }
+
+/** What an entry that rests was approved on, and is gone. */
+export type EntryLoss = "feed_lost" | "account_lost" | "halted"
 
 interface State {
   readonly books: Books
   readonly instruments: ReadonlyMap<InstrumentId, Instrument>
   readonly proofs: Map<InstrumentId, Fresh>
   readonly marks: Map<InstrumentId, Decimal>
+  /** Until when each mark is good for an exit without asking; epoch milliseconds. */
+  readonly goodUntil: Map<InstrumentId, number>
   /** Approved, and neither in the books nor refused: openings as notional, exits as quantity. */
   readonly pending: Map<InstrumentId, { readonly notional: Decimal; readonly at: number }>
   readonly exits: Map<InstrumentId, { readonly quantity: Decimal; readonly at: number }>
@@ -50,6 +62,7 @@ interface State {
 
 type Context = ActorContext<RiskMessage>
 const MINUTE_MS = 60_000
+const CONFIRM_TIMEOUT_MS = 1_500
 
 export function riskManager(options: RiskManagerOptions) {
   return behavior<State, RiskMessage>({
@@ -68,6 +81,7 @@ export function riskManager(options: RiskManagerOptions) {
         instruments: new Map(options.instruments.map((each) => [each.id, each])),
         proofs: new Map<InstrumentId, Fresh>(),
         marks: new Map<InstrumentId, Decimal>(),
+        goodUntil: new Map<InstrumentId, number>(),
         pending: new Map(),
         exits: new Map(),
         approvedAt: [...books.orders.values()]
@@ -83,20 +97,27 @@ export function riskManager(options: RiskManagerOptions) {
         case "Proof":
           state.proofs.set(message.fresh.instrument, message.fresh)
           state.marks.set(message.fresh.instrument, message.fresh.bid)
+          state.goodUntil.set(message.fresh.instrument, message.fresh.expiresAt)
           return state
         case "Withheld":
           if (message.withheld === undefined) state.withheld.delete(message.instrument)
           else state.withheld.set(message.instrument, message.withheld)
           return state
         case "Marked":
-          state.marks.set(message.mark.instrument, message.mark.bid)
+          marked(state, message.mark)
           return state
         case "Valued":
           state.equity = message.equity
           return state
         case "Recorded":
           keepUp(state.books, message.records)
-          for (const each of message.records) settle(state, each)
+          for (const each of message.records) {
+            settle(state, each)
+            for (const id of entriesToCancel(state, each, options)) {
+              actor.ref(executorOf(options.venue))
+                .send({ _tag: "Cancel", clientOrderId: id, by: "risk_manager" })
+            }
+          }
           return state
         case "Signalled":
           return signalled(state, message, options, actor)
@@ -131,6 +152,43 @@ function conflationKey(message: RiskMessage): unknown {
 /** An approval is no longer pending once the books show its order. */
 function settle(state: State, { event }: JournalRecord) {
   if (event._tag === "OrderSubmitted") pendingOf(state, event.purpose).delete(event.instrument)
+}
+
+function marked(state: State, { bid, heardAt, instrument, staleAfterMs }: Mark) {
+  state.marks.set(instrument, bid)
+  state.goodUntil.set(instrument, heardAt + staleAfterMs)
+}
+
+const allLosses: ReadonlyArray<EntryLoss> = ["feed_lost", "account_lost", "halted"]
+
+/** Entries that rest at the venue although nothing new could be approved in their place. */
+function entriesToCancel(
+  { books }: State,
+  { event }: JournalRecord,
+  { cancelEntriesOn = allLosses, venue }: RiskManagerOptions,
+): ReadonlyArray<string> {
+  const rests = ({ purpose, status, type, venue: at }: Order) =>
+    at === venue && purpose === "open" && type !== "market" &&
+    (status === "accepted" || status === "partially_filled")
+  const isLost = ({ instrument }: Order) =>
+    (cancelEntriesOn.includes("feed_lost") && isOut(books.feeds.get(venue))) ||
+    (cancelEntriesOn.includes("account_lost") && !books.accounts.get(venue)?.ready) ||
+    (cancelEntriesOn.includes("halted") && books.halts.has(instrument))
+  switch (event._tag) {
+    case "FeedLost":
+    case "AccountLost":
+    case "InstrumentHalted":
+    // Sent before the loss, and taken after it.
+    case "OrderAccepted":
+      return openOrders(books).filter((order) => rests(order) && isLost(order))
+        .map(({ clientOrderId }) => clientOrderId)
+    default:
+      return []
+  }
+}
+
+function isOut(feed: FeedState | undefined): boolean {
+  return feed !== undefined && feed.status !== "streaming"
 }
 
 function pendingOf(
@@ -172,10 +230,11 @@ function contextOf(
 
 const signalled = Effect.fnUntraced(function* (
   state: State,
-  { runner, signal, notional }: Extract<RiskMessage, { _tag: "Signalled" }>,
+  message: Extract<RiskMessage, { _tag: "Signalled" }>,
   options: RiskManagerOptions,
   actor: Context,
 ) {
+  const { runner, signal, notional } = message
   const instrument = state.instruments.get(signal.instrument)
   if (instrument === undefined) return state
   const context = contextOf(state, instrument, options, actor.now())
@@ -188,16 +247,49 @@ const signalled = Effect.fnUntraced(function* (
     yield* record(actor, state.books, [denial(decision, runner, instrument.id, side)])
     return state
   }
+  if (asksFirst(state, decision, message, options, actor)) return state
   send(state, decision, actor)
   return state
 })
 
+/**
+ * Whether an exit asks for its price first. It comes back as the same message, confirmed as well as
+ * it could be, and is judged again: what it wanted to close may be closed by then.
+ */
+function asksFirst(
+  state: State,
+  order: Approved,
+  message: Extract<RiskMessage, { _tag: "Signalled" | "Close" }>,
+  { confirmTimeoutMs = CONFIRM_TIMEOUT_MS, venue }: RiskManagerOptions,
+  actor: Context,
+): boolean {
+  const { id } = order.instrument
+  const isGood = actor.now() < (state.goodUntil.get(id) ?? 0)
+  if (order.purpose === "open" || message.confirmed === true || isGood) return false
+  const confirmed = { ...message, confirmed: true }
+  actor.fork(
+    ask(
+      actor.ref(feedOf(venue)),
+      (reply: ReplyTo<Quote>) => ({ _tag: "Confirm", instrument: id, reply }) as const,
+      { timeoutMs: confirmTimeoutMs },
+    ).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning(`${id} is closed on an old price: ${error.message}`)
+      ),
+      // Never refused: whoever must get out does.
+      Effect.map(() => void actor.self.signal(confirmed)),
+    ),
+  )
+  return true
+}
+
 const close = Effect.fnUntraced(function* (
   state: State,
-  { instrument: id, reason, reply }: Extract<RiskMessage, { _tag: "Close" }>,
+  message: Extract<RiskMessage, { _tag: "Close" }>,
   options: RiskManagerOptions,
   actor: Context,
 ) {
+  const { instrument: id, reason, reply } = message
   const instrument = state.instruments.get(id)
   if (instrument === undefined) {
     reply.succeed({ approved: false, text: `no such instrument: ${id}` })
@@ -215,6 +307,7 @@ const close = Effect.fnUntraced(function* (
     reply.succeed({ approved: false, text: `${decision.code} ${decision.detail}` })
     return state
   }
+  if (asksFirst(state, decision, message, options, actor)) return state
   const sent = send(state, decision, actor)
   reply.succeed(
     sent

@@ -23,7 +23,6 @@ import type { MarketEvent, PriceBand, Quote, Trade } from "../../domain/market.t
 import type { FeedPhase } from "../../domain/overview.ts"
 import type { MarketData, VenueError } from "../../venues/market_data.ts"
 import { type ConnectionBudget, fullBudget } from "../connection_budget.ts"
-import type { Recorded } from "../journal.ts"
 import { feedOf, type FeedRequest } from "../names.ts"
 import type { ActorContext } from "../runtime/mod.ts"
 
