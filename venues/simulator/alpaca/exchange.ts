@@ -11,82 +11,39 @@
 import { dateAfter, newYorkDate, newYorkTime, type SessionPhase } from "../../../domain/calendar.ts"
 import { Chance } from "../chance.ts"
 import { type Atoms, floorTo, minAtoms, ONE } from "../decimals.ts"
-import { Account, type Funds } from "./account.ts"
-import type { AccountRecord, FillRecord, OrderRecord, PositionRecord } from "./ledger.ts"
-import type { AlpacaLedgerContents, OrderStatus } from "./ledger.ts"
+import type { Account, Funds } from "./account.ts"
+import type { AccountRecord, AlpacaLedgerContents, FillRecord, OrderRecord } from "./ledger.ts"
 import type { AlpacaListing, AlpacaMarket, MarketMove } from "./market.ts"
+import { type Change, OrderBooks, type Task } from "./order_books.ts"
 import {
   accepts,
-  closingProblem,
   fractionStep,
   type Holds,
   holdsFor,
   legProblem,
   remainingCash,
-  spendingProblem,
   trailingStop,
   wanted,
   washTrade,
 } from "./order_checks.ts"
-import { gridProblem, type OrderRequest, type ReplaceRequest } from "./order_request.ts"
-import { isRefusal, malformed, missing, type Refusal, unprocessable } from "./refusal.ts"
+import type { OrderRequest, ReplaceRequest } from "./order_request.ts"
+import {
+  cancelProblem,
+  isAtMarket,
+  isTerminal,
+  isUndisturbed,
+  legsOf,
+  noHolds,
+  type OrderShape,
+  status,
+} from "./order_state.ts"
+import { forbidden, isRefusal, malformed, missing, type Refusal } from "./refusal.ts"
+import { replacementOf } from "./replacement.ts"
 import { type DaysOf, nextTime } from "./trading_calendar.ts"
-import { makeUlid, makeUuid } from "./trading_ids.ts"
 
-/** The way of an order to the market, of a cancel, of a replacement; on the venue's clock. */
-const DELAYS_MS = { route: 10, cancel: 15, replace: 15, retry: 500 } as const
 /** Good till canceled means this many days. */
 const GTC_DAYS = 89
 const CORE_CLOSE_MINUTE = 960
-
-export type EventName =
-  | "accepted"
-  | "pending_new"
-  | "new"
-  | "partial_fill"
-  | "fill"
-  | "pending_cancel"
-  | "canceled"
-  | "expired"
-  | "pending_replace"
-  | "replaced"
-  | "order_replace_rejected"
-  | "rejected"
-
-export interface OrderEvent {
-  readonly event: EventName
-  readonly eventId: string
-  /** Empty for what only happened on the way. */
-  readonly executionId: string
-  readonly time: number
-  /** The order right after it. */
-  readonly order: OrderRecord
-  /** Of a fill: this execution's, and the position after it. */
-  readonly execution?: {
-    readonly price: Atoms
-    readonly quantity: Atoms
-    readonly position: Atoms
-  }
-}
-
-/** Something to do after a while. */
-export interface Task {
-  readonly kind: keyof typeof DELAYS_MS
-  readonly afterMs: number
-  readonly orderId: string
-}
-
-/** What one call changed: to be committed, then told. */
-export interface Change {
-  readonly events: ReadonlyArray<OrderEvent>
-  readonly orders: ReadonlyArray<OrderRecord>
-  readonly fills: ReadonlyArray<FillRecord>
-  readonly positions: ReadonlyArray<PositionRecord>
-  readonly account: AccountRecord
-  readonly tasks: ReadonlyArray<Task>
-  /** The account's fills as prints on the tape. */
-  readonly prints: ReadonlyArray<Parameters<AlpacaMarket["print"]>>
-}
 
 export type Outcome = { readonly order: OrderRecord; readonly change: Change } | Refusal
 
@@ -101,21 +58,14 @@ type Market = Pick<
   "listings" | "book" | "lastPrice" | "isHalted" | "session"
 >
 
-const TERMINAL = new Set<OrderStatus>(["filled", "canceled", "expired", "replaced", "rejected"])
-const AT_MARKET = new Set<OrderStatus>(["new", "partially_filled"])
-
 export class AlpacaExchange {
   readonly account: Account
+  readonly #books: OrderBooks
   readonly #market: Market
   readonly #options: ExchangeOptions
-  readonly #orders = new Map<string, OrderRecord>()
-  readonly #byClientId = new Map<string, string>()
-  readonly #open = new Set<string>()
-  readonly #fills: Array<FillRecord> = []
   readonly #phases = new Map<string, SessionPhase>()
   /** When the core session ends that `tick` saw last; 0 outside of one. */
   #coreUntil = 0
-  #pending = emptyPending()
   /** Steering: cancels never finish; the next order is refused on its way. */
   isCancelStuck = false
   rejectsNext = false
@@ -128,13 +78,8 @@ export class AlpacaExchange {
   ) {
     this.#market = market
     this.#options = options
-    this.account = new Account(market, account, contents.positions)
-    for (const order of contents.orders) {
-      this.#orders.set(order.id, order)
-      this.#byClientId.set(order.clientOrderId, order.id)
-      if (!isTerminal(order)) this.#open.add(order.id)
-    }
-    this.#fills.push(...contents.fills)
+    this.#books = new OrderBooks(market, contents, account, options.seed)
+    this.account = this.#books.account
     for (const listing of market.listings.values()) {
       this.#phases.set(listing.assetClass, market.session(listing.symbol).phase)
     }
@@ -144,15 +89,15 @@ export class AlpacaExchange {
 
   /** In the order of their arrival. */
   get orders(): ReadonlyArray<OrderRecord> {
-    return [...this.#orders.values()].sort((a, b) => a.sequence - b.sequence)
+    return this.#books.orders
   }
 
   get open(): ReadonlyArray<OrderRecord> {
-    return [...this.#open].map((id) => this.#order(id)).sort((a, b) => a.sequence - b.sequence)
+    return this.#books.open
   }
 
   get fills(): ReadonlyArray<FillRecord> {
-    return this.#fills
+    return this.#books.fills
   }
 
   get funds(): Funds {
@@ -160,23 +105,23 @@ export class AlpacaExchange {
   }
 
   order(id: string): OrderRecord | undefined {
-    return this.#orders.get(id)
+    return this.#books.find(id)
   }
 
   orderByClientId(clientOrderId: string): OrderRecord | undefined {
-    return this.#orders.get(this.#byClientId.get(clientOrderId) ?? "")
+    return this.#books.findByClientId(clientOrderId)
   }
 
   // The account's requests
 
   place(request: OrderRequest, now: number): Outcome {
     if (this.account.record.configuration.suspendTrade) {
-      return { status: 403, code: 40310000, message: "new orders are rejected by user request" }
+      return forbidden("new orders are rejected by user request")
     }
-    if (request.clientOrderId !== "" && this.#byClientId.has(request.clientOrderId)) {
+    if (this.#books.findByClientId(request.clientOrderId) !== undefined) {
       return malformed("client_order_id must be unique")
     }
-    const listing = this.#listing(request.symbol)
+    const listing = this.#books.listing(request.symbol)
     const books = { account: this.account, market: this.#market, open: this.open }
     const holds = holdsFor(request, listing, books)
     if (isRefusal(holds)) return holds
@@ -186,44 +131,48 @@ export class AlpacaExchange {
     const order = this.#admit(request, holds, now)
     for (const leg of legsOf(request)) {
       const made = this.#make({ ...request, ...leg, clientOrderId: "" }, noHolds(holds, leg), now)
-      this.#put({ ...made, status: "held", statusBefore: "held", parentId: order.id })
-      this.#amend(order.id, { legIds: [...this.#order(order.id).legIds, made.id] })
+      this.#books.put({ ...made, status: "held", statusBefore: "held", parentId: order.id })
+      this.#books.amend(order.id, { legIds: [...this.#books.order(order.id).legIds, made.id] })
     }
     const isRouted = this.#isInSession(order)
-    this.#amend(order.id, status(isRouted ? "pending_new" : "accepted"))
-    this.#tell(isRouted ? "pending_new" : "accepted", order.id, now)
-    if (isRouted) this.#later("route", order.id)
-    return { order: this.#order(order.id), change: this.finish() }
+    this.#books.amend(order.id, status(isRouted ? "pending_new" : "accepted"))
+    this.#books.tell(isRouted ? "pending_new" : "accepted", order.id, now)
+    if (isRouted) this.#books.later("route", order.id)
+    return { order: this.#books.order(order.id), change: this.#books.finish() }
   }
 
   /** Asks the market to cancel; whether and when it does shows later. */
   cancel(id: string, now: number): Outcome {
-    const order = this.#orders.get(id)
+    const order = this.#books.find(id)
     if (order === undefined) return missing(`order not found for ${id}`)
     const problem = cancelProblem(order)
     if (problem !== undefined) return problem
-    this.#amend(id, {
+    this.#books.amend(id, {
       status: "pending_cancel",
       statusBefore: order.status,
       cancelRequestedAt: now,
       updatedAt: now,
     })
-    this.#tell("pending_cancel", id, now)
-    this.#later("cancel", id)
-    return { order: this.#order(id), change: this.finish() }
+    this.#books.tell("pending_cancel", id, now)
+    this.#books.later("cancel", id)
+    return { order: this.#books.order(id), change: this.#books.finish() }
   }
 
   /** Cancels at once: what the venue itself does before it closes a position. */
   cancelNow(id: string, now: number): Change {
-    const order = this.#orders.get(id)
+    const order = this.#books.find(id)
     if (order !== undefined && !isTerminal(order)) this.#end(id, "canceled", now)
-    return this.finish()
+    return this.#books.finish()
   }
 
   replace(id: string, request: ReplaceRequest, now: number): Outcome {
-    const order = this.#orders.get(id)
+    const order = this.#books.find(id)
     if (order === undefined) return missing(`order not found for ${id}`)
-    const next = this.#replacement(order, request)
+    if (this.#books.findByClientId(request.clientOrderId) !== undefined) {
+      return malformed("client_order_id must be unique")
+    }
+    const books = { account: this.account, open: this.open }
+    const next = replacementOf(order, request, this.#books.listing(order.symbol), books)
     if (isRefusal(next)) return next
     const made = this.#make({ ...next, clientOrderId: request.clientOrderId }, {
       intent: order.positionIntent,
@@ -231,7 +180,7 @@ export class AlpacaExchange {
       cash: next.heldCash,
       held: next.heldQuantity,
     }, now)
-    this.#put({
+    this.#books.put({
       ...made,
       ...status("pending_new"),
       replaces: id,
@@ -241,27 +190,27 @@ export class AlpacaExchange {
       filled: order.filled,
       filledValue: order.filledValue,
     })
-    this.#amend(id, {
+    this.#books.amend(id, {
       status: "pending_replace",
       statusBefore: order.status,
       replacedBy: made.id,
       updatedAt: now,
     })
-    this.#tell("pending_replace", id, now)
-    this.#tell("pending_new", made.id, now)
-    this.#later("replace", made.id)
-    return { order: this.#order(made.id), change: this.finish() }
+    this.#books.tell("pending_replace", id, now)
+    this.#books.tell("pending_new", made.id, now)
+    this.#books.later("replace", made.id)
+    return { order: this.#books.order(made.id), change: this.#books.finish() }
   }
 
   configure(change: Partial<AccountRecord["configuration"]>): Change {
     this.account.update({ configuration: { ...this.account.record.configuration, ...change } })
-    return this.finish()
+    return this.#books.finish()
   }
 
   // What was to be done later
 
   perform({ kind, orderId }: Task, now: number): Change {
-    const order = this.#orders.get(orderId)
+    const order = this.#books.find(orderId)
     if (order !== undefined && !isTerminal(order)) {
       switch (kind) {
         case "route":
@@ -279,23 +228,23 @@ export class AlpacaExchange {
           this.#work(orderId, now)
       }
     }
-    return this.finish()
+    return this.#books.finish()
   }
 
   /** Goes on after a restart: what was under way, and what has expired meanwhile. */
   resume(now: number): Change {
     for (const order of this.open) {
       const isOver = order.expiresAt !== null && order.expiresAt <= now
-      if (isOver && !isTerminal(this.#order(order.id))) this.#end(order.id, "expired", now)
+      if (isOver && !isTerminal(this.#books.order(order.id))) this.#end(order.id, "expired", now)
     }
     for (const order of this.open) {
-      if (order.status === "pending_cancel") this.#later("cancel", order.id)
+      if (order.status === "pending_cancel") this.#books.later("cancel", order.id)
       else if (order.status === "accepted" && this.#isInSession(order)) this.#route(order.id, now)
       else if (order.status === "pending_new") {
-        this.#later(order.replaces === "" ? "route" : "replace", order.id)
-      } else if (isAtMarket(order) && !order.isResting) this.#later("retry", order.id)
+        this.#books.later(order.replaces === "" ? "route" : "replace", order.id)
+      } else if (isAtMarket(order) && !order.isResting) this.#books.later("retry", order.id)
     }
-    return this.finish()
+    return this.#books.finish()
   }
 
   /**
@@ -314,17 +263,17 @@ export class AlpacaExchange {
     }
     for (const order of this.open) {
       const isOver = order.expiresAt !== null && order.expiresAt <= now
-      if (isOver && !isTerminal(this.#order(order.id))) this.#end(order.id, "expired", now)
+      if (isOver && !isTerminal(this.#books.order(order.id))) this.#end(order.id, "expired", now)
     }
-    return this.#isClean ? undefined : this.finish()
+    return this.#books.isClean ? undefined : this.#books.finish()
   }
 
   /** Cancels that were stuck finish after all. */
   unstick(): Change {
     for (const order of this.open) {
-      if (order.status === "pending_cancel") this.#later("cancel", order.id)
+      if (order.status === "pending_cancel") this.#books.later("cancel", order.id)
     }
-    return this.finish()
+    return this.#books.finish()
   }
 
   // The market
@@ -332,61 +281,53 @@ export class AlpacaExchange {
   /** `isOwn`: it is only the account's own fill that shows on the tape. */
   move(move: MarketMove, now: number, isOwn = false): Change | undefined {
     if (move.kind === "phase") this.#changePhase(move.assetClass, now)
-    else if (!this.#hasOpen(move.symbol)) return undefined
+    else if (!this.#books.hasOpen(move.symbol)) return undefined
     else if (move.kind === "trade") this.#onTrade(move, now, isOwn)
     else if (!this.#market.isHalted(move.symbol)) this.#onBook(move.symbol, now)
-    return this.#isClean ? undefined : this.finish()
+    return this.#books.isClean ? undefined : this.#books.finish()
   }
 
   /** Fills what is left of an order at its own price, or the last one. */
   fillResting(id: string, now: number): Change {
-    const order = this.#order(id)
-    const listing = this.#listing(order.symbol)
+    const order = this.#books.order(id)
+    const listing = this.#books.listing(order.symbol)
     const price = order.limitPrice > 0n ? order.limitPrice : this.account.price(order.symbol)
     if (isAtMarket(order) && price > 0n) {
       this.#fill(id, price, wanted(order, { price, size: 1n << 100n }, listing), true, now)
     }
-    return this.finish()
+    return this.#books.finish()
   }
 
   /** A fill had another price. The order keeps saying what it said. */
   correct(executionId: string, price: Atoms, now: number): Change | undefined {
-    const old = this.#lastOf(executionId)
+    const old = this.#books.lastOf(executionId)
     if (old === undefined) return undefined
     const settled = this.account.settle(old.symbol, old.side, price, old.quantity)
     const before = this.account.settle(old.symbol, old.side, old.price, old.quantity)
     const cash = settled.cash - before.cash
     this.account.reprice(old.symbol, cash)
-    this.#touch(old.symbol)
-    this.#note({ ...old, kind: "correct", previousId: old.executionId, price, cash, time: now })
-    return this.finish()
+    this.#books.touch(old.symbol)
+    this.#books.note({
+      ...old,
+      kind: "correct",
+      previousId: old.executionId,
+      price,
+      cash,
+      time: now,
+    })
+    return this.#books.finish()
   }
 
   /** A fill never was. The order keeps saying what it said. */
   bust(executionId: string, now: number): Change | undefined {
-    const old = this.#lastOf(executionId)
+    const old = this.#books.lastOf(executionId)
     if (old === undefined) return undefined
     const settled = this.account.settle(old.symbol, old.side, old.price, old.quantity)
     this.account.revert({ ...old, cash: settled.cash })
-    this.#touch(old.symbol)
+    this.#books.touch(old.symbol)
     const previousId = old.executionId
-    this.#note({ ...old, kind: "bust", previousId, cash: -settled.cash, time: now })
-    return this.finish()
-  }
-
-  /** Everything since the last time. */
-  finish(): Change {
-    const { events, orders, fills, symbols, tasks, prints } = this.#pending
-    this.#pending = emptyPending()
-    return {
-      events,
-      orders: [...orders].map((id) => this.#order(id)),
-      fills,
-      positions: [...symbols].map((symbol) => this.account.position(symbol)),
-      account: this.account.record,
-      tasks,
-      prints,
-    }
+    this.#books.note({ ...old, kind: "bust", previousId, cash: -settled.cash, time: now })
+    return this.#books.finish()
   }
 
   // Private: orders on their way
@@ -395,16 +336,16 @@ export class AlpacaExchange {
     const order = this.#make(request, holds, now)
     if (order.type !== "trailing_stop") return order
     const highWaterMark = this.account.price(order.symbol)
-    const stopPrice = trailingStop(order, highWaterMark, this.#listing(order.symbol))
-    return this.#put({ ...order, highWaterMark, stopPrice })
+    const stopPrice = trailingStop(order, highWaterMark, this.#books.listing(order.symbol))
+    return this.#books.put({ ...order, highWaterMark, stopPrice })
   }
 
-  #make(request: Shape, holds: Holds, now: number): OrderRecord {
+  #make(request: OrderShape, holds: Holds, now: number): OrderRecord {
     const { record } = this.account
-    const id = this.#uuid()
-    const clientOrderId = request.clientOrderId === "" ? this.#uuid() : request.clientOrderId
+    const id = this.#books.uuid()
+    const clientOrderId = request.clientOrderId === "" ? this.#books.uuid() : request.clientOrderId
     this.account.update({ orderSequence: record.orderSequence + 1 })
-    return this.#put({
+    return this.#books.put({
       sequence: record.orderSequence + 1,
       id,
       clientOrderId,
@@ -451,70 +392,14 @@ export class AlpacaExchange {
       this.rejectsNext = false
       return this.#end(id, "rejected", now)
     }
-    this.#amend(id, { ...status("new"), updatedAt: now })
-    this.#tell("new", id, now)
+    this.#books.amend(id, { ...status("new"), updatedAt: now })
+    this.#books.tell("new", id, now)
     this.#work(id, now)
-  }
-
-  /** What an order becomes, or why it cannot. */
-  #replacement(
-    order: OrderRecord,
-    request: ReplaceRequest,
-  ): OrderRecord | Refusal {
-    if (order.status === "pending_new") {
-      return malformed("unable to replace order, order isn't sent to exchange yet")
-    }
-    if (
-      order.status === "pending_cancel" || order.status === "pending_replace" || isTerminal(order)
-    ) {
-      return unprocessable("unable to replace order, order is not open")
-    }
-    if (order.notional > 0n && request.quantity !== undefined) {
-      return unprocessable("unable to replace order, qty of a notional order cannot be changed")
-    }
-    if (request.clientOrderId !== "" && this.#byClientId.has(request.clientOrderId)) {
-      return malformed("client_order_id must be unique")
-    }
-    const listing = this.#listing(order.symbol)
-    const next: OrderRecord = {
-      ...order,
-      quantity: request.quantity ?? order.quantity,
-      limitPrice: request.limitPrice ?? order.limitPrice,
-      stopPrice: request.stopPrice ?? order.stopPrice,
-      timeInForce: request.timeInForce ?? order.timeInForce,
-      trailPrice: order.trailPrice > 0n ? request.trail ?? order.trailPrice : 0n,
-      trailPercent: order.trailPercent > 0n ? request.trail ?? order.trailPercent : 0n,
-    }
-    if (next.quantity <= order.filled && next.quantity > 0n) {
-      return unprocessable("unable to replace order, qty must be > filled_qty")
-    }
-    const problem = replaceProblem(order, next, listing) ?? gridProblem(next, listing)
-    if (problem !== undefined) return problem
-    if (order.status === "held") return next
-    const books = { account: this.account, open: this.open }
-    const left = next.quantity - order.filled
-    if (order.heldQuantity > 0n) {
-      const more = left - order.heldQuantity
-      const position = this.account.position(order.symbol).quantity
-      const short = more > 0n
-        ? closingProblem(order.symbol, listing, more, position, books)
-        : undefined
-      return short ?? { ...next, heldQuantity: more > 0n ? more : 0n }
-    }
-    const cash = next.limitPrice > 0n && order.side === "buy"
-      ? remainingCash({ ...next, heldCash: 1n }, 0n)
-      : order.quantity > order.filled
-      ? order.heldCash * left / (order.quantity - order.filled)
-      : order.heldCash
-    const more = cash - order.heldCash
-    const poor = more > 0n ? spendingProblem(more, listing, books) : undefined
-    // Until it is done, the larger of the two is held.
-    return poor ?? { ...next, heldCash: more > 0n ? more : 0n }
   }
 
   /** The replacement reaches the market: the old order makes way, unless it is done already. */
   #swap(next: OrderRecord, now: number) {
-    const old = this.#order(next.replaces)
+    const old = this.#books.order(next.replaces)
     const isLate = isTerminal(old) || (next.quantity > 0n && old.filled >= next.quantity)
     if (isLate || this.rejectsNext) {
       this.rejectsNext = false
@@ -522,10 +407,10 @@ export class AlpacaExchange {
         const back = old.filled > 0n && old.statusBefore === "new"
           ? "partially_filled"
           : old.statusBefore
-        this.#amend(old.id, { ...status(back), replacedBy: "", updatedAt: now })
+        this.#books.amend(old.id, { ...status(back), replacedBy: "", updatedAt: now })
       }
-      this.#tell("order_replace_rejected", old.id, now)
-      this.#amend(next.id, { legIds: [], parentId: "" })
+      this.#books.tell("order_replace_rejected", old.id, now)
+      this.#books.amend(next.id, { legIds: [], parentId: "" })
       return this.#end(next.id, "rejected", now)
     }
     const filled = { filled: old.filled, filledValue: old.filledValue }
@@ -535,7 +420,7 @@ export class AlpacaExchange {
       heldCash: old.heldCash + next.heldCash,
       heldQuantity: old.heldQuantity > 0n ? next.quantity - old.filled : 0n,
     }
-    this.#amend(old.id, {
+    this.#books.amend(old.id, {
       ...status("replaced"),
       heldCash: 0n,
       heldQuantity: 0n,
@@ -543,43 +428,42 @@ export class AlpacaExchange {
       replacedAt: now,
       updatedAt: now,
     })
-    this.#open.delete(old.id)
-    this.#tell("replaced", old.id, now)
+    this.#books.tell("replaced", old.id, now)
     this.#relink(old, next.id)
-    this.#amend(next.id, {
+    this.#books.amend(next.id, {
       ...filled,
       ...holds,
       ...status(wasAtMarket ? (old.filled > 0n ? "partially_filled" : "new") : before),
       isTriggered: old.isTriggered,
       updatedAt: now,
     })
-    const cash = remainingCash(this.#order(next.id), 0n)
-    if (this.#order(next.id).limitPrice > 0n) this.#amend(next.id, { heldCash: cash })
+    const cash = remainingCash(this.#books.order(next.id), 0n)
+    if (this.#books.order(next.id).limitPrice > 0n) this.#books.amend(next.id, { heldCash: cash })
     if (before === "held") return
-    this.#tell(before === "accepted" ? "accepted" : "new", next.id, now)
+    this.#books.tell(before === "accepted" ? "accepted" : "new", next.id, now)
     if (wasAtMarket) this.#work(next.id, now)
   }
 
   /** Legs and parent of an order that was replaced know the new one. */
   #relink(old: OrderRecord, nextId: string) {
-    for (const legId of old.legIds) this.#amend(legId, { parentId: nextId })
+    for (const legId of old.legIds) this.#books.amend(legId, { parentId: nextId })
     if (old.parentId === "") return
-    const parent = this.#order(old.parentId)
-    this.#amend(parent.id, { legIds: parent.legIds.map((id) => id === old.id ? nextId : id) })
+    const parent = this.#books.order(old.parentId)
+    this.#books.amend(parent.id, { legIds: parent.legIds.map((id) => id === old.id ? nextId : id) })
   }
 
   // Private: matching
 
   /** Trades an order against the book; what is left rests, waits or ends by its kind. */
   #work(id: string, now: number, isAuction = false) {
-    const arrived = this.#order(id)
+    const arrived = this.#books.order(id)
     if (!isAtMarket(arrived) || (!isAuction && !this.#isWorking(arrived))) return
     const halted = this.#market.isHalted(arrived.symbol)
-    const listing = this.#listing(arrived.symbol)
+    const listing = this.#books.listing(arrived.symbol)
     if (!halted && !(arrived.timeInForce === "fok" && !this.#canFill(arrived, listing))) {
       this.#sweep(id, this.#cut(arrived, listing), false, now)
     }
-    const order = this.#order(id)
+    const order = this.#books.order(id)
     if (isTerminal(order)) return
     const { timeInForce } = order
     if (timeInForce === "ioc" || timeInForce === "fok" || timeInForce === "opg" || isAuction) {
@@ -588,17 +472,17 @@ export class AlpacaExchange {
     if (halted) return
     const next = this.#opposite(order).available()[Symbol.iterator]().next()
     const stillMeets = !next.done && accepts(order, next.value.price)
-    if (stillMeets) this.#later("retry", id)
-    else if (order.limitPrice > 0n && !order.isResting) this.#amend(id, { isResting: true })
+    if (stillMeets) this.#books.later("retry", id)
+    else if (order.limitPrice > 0n && !order.isResting) this.#books.amend(id, { isResting: true })
   }
 
   /** Takes levels that `id` accepts, at most `limit`. A resting order trades at its own price. */
   #sweep(id: string, limit: Atoms | undefined, isMaker: boolean, now: number) {
-    const listing = this.#listing(this.#order(id).symbol)
-    const opposite = this.#opposite(this.#order(id))
+    const listing = this.#books.listing(this.#books.order(id).symbol)
+    const opposite = this.#opposite(this.#books.order(id))
     let left = limit
     for (const level of opposite.available()) {
-      const order = this.#order(id)
+      const order = this.#books.order(id)
       if (isTerminal(order) || !accepts(order, level.price)) return
       const most = wanted(order, level, listing)
       const size = left === undefined ? most : minAtoms(most, left)
@@ -644,7 +528,7 @@ export class AlpacaExchange {
   #onBook(symbol: string, now: number) {
     for (const side of ["buy", "sell"] as const) {
       for (const { id } of this.#queue(symbol, side)) {
-        const order = this.#order(id)
+        const order = this.#books.order(id)
         if (!isAtMarket(order) || !this.#isWorking(order)) continue
         this.#sweep(id, undefined, order.isResting, now)
       }
@@ -660,10 +544,10 @@ export class AlpacaExchange {
     now: number,
     isOwn: boolean,
   ) {
-    const listing = this.#listing(symbol)
+    const listing = this.#books.listing(symbol)
     let left = isOwn || this.#market.isHalted(symbol) ? 0n : size
     for (const { id } of this.#queue(symbol, buyerIsMaker ? "buy" : "sell")) {
-      const order = this.#order(id)
+      const order = this.#books.order(id)
       if (!order.isResting || !isAtMarket(order) || !this.#isWorking(order)) continue
       if (buyerIsMaker ? order.limitPrice < price : order.limitPrice > price) break
       const quantity = wanted(order, { price: order.limitPrice, size: left }, listing)
@@ -676,9 +560,9 @@ export class AlpacaExchange {
 
   /** Stops whose price was reached start working; the stops of trailing orders follow. */
   #trigger(symbol: string, price: Atoms, now: number) {
-    const listing = this.#listing(symbol)
+    const listing = this.#books.listing(symbol)
     for (const { id } of this.open) {
-      const order = this.#order(id)
+      const order = this.#books.order(id)
       if (order.symbol !== symbol || order.isTriggered || isTerminal(order)) continue
       const isWatching = isAtMarket(order) || this.#isStandby(order)
       if (!isWatching) continue
@@ -692,7 +576,7 @@ export class AlpacaExchange {
         : price < order.highWaterMark
       if (!isBetter) continue
       const stopPrice = trailingStop(order, price, listing)
-      this.#amend(id, { highWaterMark: price, stopPrice, updatedAt: now })
+      this.#books.amend(id, { highWaterMark: price, stopPrice, updatedAt: now })
     }
   }
 
@@ -701,11 +585,11 @@ export class AlpacaExchange {
     if (order.status === "held") {
       const partner = this.#partner(order)
       if (partner !== undefined) this.#finalise(partner, "canceled", now)
-      const held = this.#order(order.id).quantity
-      this.#amend(order.id, { ...status("new"), heldQuantity: held, updatedAt: now })
-      this.#tell("new", order.id, now)
+      const held = this.#books.order(order.id).quantity
+      this.#books.amend(order.id, { ...status("new"), heldQuantity: held, updatedAt: now })
+      this.#books.tell("new", order.id, now)
     }
-    this.#amend(order.id, { isTriggered: true, updatedAt: now })
+    this.#books.amend(order.id, { isTriggered: true, updatedAt: now })
     this.#work(order.id, now)
   }
 
@@ -723,7 +607,7 @@ export class AlpacaExchange {
   }
 
   #fill(id: string, price: Atoms, size: Atoms, isMaker: boolean, now: number) {
-    const order = this.#order(id)
+    const order = this.#books.order(id)
     const { symbol, side } = order
     const quantity = this.#affordable(order, price, size)
     if (quantity <= 0n) return this.#end(id, "canceled", now)
@@ -731,19 +615,18 @@ export class AlpacaExchange {
     const filled = order.filled + quantity
     const isDone = order.quantity > 0n && filled >= order.quantity
     this.account.apply({ symbol, side, quantity, price, cash, fee })
-    this.#touch(symbol)
-    const next = this.#amend(id, {
-      ...(isDone || isAtMarketPlainly(order) ? status(isDone ? "filled" : "partially_filled") : {}),
-      ...(!isDone && !isAtMarketPlainly(order) && { statusBefore: "partially_filled" as const }),
+    this.#books.touch(symbol)
+    const next = this.#books.amend(id, {
+      ...(isDone || isUndisturbed(order) ? status(isDone ? "filled" : "partially_filled") : {}),
+      ...(!isDone && !isUndisturbed(order) && { statusBefore: "partially_filled" as const }),
       filled,
       filledValue: order.filledValue + price * quantity,
       heldQuantity: order.heldQuantity > quantity ? order.heldQuantity - quantity : 0n,
       filledAt: now,
       updatedAt: now,
     })
-    this.#amend(id, { heldCash: isDone ? 0n : remainingCash(next, quantity) })
-    if (isDone) this.#open.delete(id)
-    const fill = this.#note({
+    this.#books.amend(id, { heldCash: isDone ? 0n : remainingCash(next, quantity) })
+    const fill = this.#books.note({
       orderId: id,
       symbol,
       side,
@@ -759,37 +642,26 @@ export class AlpacaExchange {
       time: now,
     })
     const execution = { price, quantity, position: this.account.position(symbol).quantity }
-    this.#tell(isDone ? "fill" : "partial_fill", id, now, {
+    this.#books.tell(isDone ? "fill" : "partial_fill", id, now, {
       executionId: fill.executionId,
       execution,
     })
-    this.#pending.prints.push([symbol, price, quantity, (side === "buy") === isMaker])
+    this.#books.print(symbol, price, quantity, (side === "buy") === isMaker)
     this.#afterFill(order, quantity, isDone, now)
   }
 
   /** Crypto is not bought on margin, even when the price ran away from what was reserved. */
   #affordable(order: OrderRecord, price: Atoms, size: Atoms): Atoms {
     const { cash } = this.account.record
-    const listing = this.#listing(order.symbol)
+    const listing = this.#books.listing(order.symbol)
     if (order.side === "sell" || listing.assetClass !== "crypto") return size
     return cash <= 0n ? 0n : floorTo(minAtoms(size, cash * ONE / price), fractionStep(listing))
   }
 
   #complete(id: string, now: number) {
-    const order = this.#amend(id, { ...status("filled"), heldCash: 0n, updatedAt: now })
-    this.#open.delete(id)
+    const order = this.#books.amend(id, { ...status("filled"), heldCash: 0n, updatedAt: now })
     this.#afterFill(order, 0n, true, now)
-    const last = this.#pending.events.findLastIndex((event) => event.order.id === id)
-    const event = this.#pending.events[last]
-    if (event !== undefined) {
-      this.#pending.events[last] = { ...event, event: "fill", order: this.#order(id) }
-    }
-    const at = this.#pending.fills.findLastIndex((fill) => fill.orderId === id)
-    const fill = this.#pending.fills[at]
-    if (fill === undefined) return
-    const final = { ...fill, orderStatus: "filled" as const }
-    this.#pending.fills[at] = final
-    this.#fills[this.#fills.findLastIndex((one) => one.sequence === fill.sequence)] = final
+    this.#books.complete(id)
   }
 
   // Private: orders that belong together
@@ -799,38 +671,38 @@ export class AlpacaExchange {
     if (partner !== undefined) {
       if (isDone) this.#finalise(partner, "canceled", now)
       else if (partner.status === "held") {
-        this.#amend(partner.id, { quantity: partner.quantity - quantity, updatedAt: now })
+        this.#books.amend(partner.id, { quantity: partner.quantity - quantity, updatedAt: now })
       }
     }
     if (!isDone || order.orderClass === "oco" || order.parentId !== "") return
-    for (const legId of this.#order(order.id).legIds) this.#activate(legId, now)
+    for (const legId of this.#books.order(order.id).legIds) this.#activate(legId, now)
   }
 
   /** The entry has filled: its exits begin. Of two, the stop-loss stands by. */
   #activate(id: string, now: number) {
-    const leg = this.#order(id)
+    const leg = this.#books.order(id)
     const hasPartner = this.#partner(leg) !== undefined
     if (isTerminal(leg) || (leg.type !== "limit" && hasPartner)) return
     const inSession = this.#isInSession(leg)
-    this.#amend(id, {
+    this.#books.amend(id, {
       ...status(inSession ? "new" : "accepted"),
       heldQuantity: leg.quantity,
       updatedAt: now,
     })
     if (!inSession) return
-    this.#tell("new", id, now)
+    this.#books.tell("new", id, now)
     this.#work(id, now)
   }
 
   /** The other exit, while both are open. */
   #partner(order: OrderRecord): OrderRecord | undefined {
-    const parent = order.parentId === "" ? undefined : this.#order(order.parentId)
+    const parent = order.parentId === "" ? undefined : this.#books.order(order.parentId)
     const ids = parent === undefined
       ? order.orderClass === "oco" ? order.legIds : []
       : parent.orderClass === "oco"
       ? [parent.id]
       : parent.legIds
-    return ids.filter((id) => id !== order.id).map((id) => this.#order(id))
+    return ids.filter((id) => id !== order.id).map((id) => this.#books.order(id))
       .find((other) => !isTerminal(other))
   }
 
@@ -846,20 +718,20 @@ export class AlpacaExchange {
 
   /** A final status for an order and for what cannot go on without it. */
   #end(id: string, how: "canceled" | "expired" | "rejected", now: number) {
-    const order = this.#order(id)
+    const order = this.#books.order(id)
     const partner = this.#partner(order)
     this.#finalise(order, how, now)
     if (partner !== undefined) this.#finalise(partner, how === "rejected" ? "canceled" : how, now)
     if (order.replaces !== "" && how === "rejected") return
     for (const legId of order.legIds) {
-      const leg = this.#order(legId)
+      const leg = this.#books.order(legId)
       if (!isTerminal(leg)) this.#finalise(leg, how === "rejected" ? "canceled" : how, now)
     }
   }
 
   #finalise(order: OrderRecord, how: "canceled" | "expired" | "rejected", now: number) {
-    if (isTerminal(this.#order(order.id))) return
-    this.#amend(order.id, {
+    if (isTerminal(this.#books.order(order.id))) return
+    this.#books.amend(order.id, {
       ...status(how),
       heldCash: 0n,
       heldQuantity: 0n,
@@ -868,8 +740,7 @@ export class AlpacaExchange {
       ...(how === "expired" && { expiredAt: now }),
       ...(how === "rejected" && { failedAt: now }),
     })
-    this.#open.delete(order.id)
-    this.#tell(how, order.id, now)
+    this.#books.tell(how, order.id, now)
   }
 
   // Private: sessions
@@ -888,8 +759,8 @@ export class AlpacaExchange {
       if (isOver && (before === "core" || before === "post")) this.#endDay(now)
     }
     for (const { id } of this.open) {
-      const order = this.#order(id)
-      if (this.#listing(order.symbol).assetClass !== assetClass || isTerminal(order)) continue
+      const order = this.#books.order(id)
+      if (this.#books.listing(order.symbol).assetClass !== assetClass || isTerminal(order)) continue
       if (order.status === "accepted" && this.#isInSession(order)) {
         this.#route(order.id, now)
       } else if (isAtMarket(order)) this.#work(order.id, now)
@@ -898,11 +769,9 @@ export class AlpacaExchange {
 
   /** The closing auction is what the book shows at the close; then the day is over. */
   #endCore(now: number) {
-    this.account.closeDay(this.funds)
-    this.#pending.isNewDay = true
-    for (const position of this.account.positions) this.#touch(position.symbol)
+    this.#books.closeDay()
     for (const { id } of this.open) {
-      const order = this.#order(id)
+      const order = this.#books.order(id)
       if (this.account.isCrypto(order.symbol) || isTerminal(order)) continue
       if (order.timeInForce === "cls" && isAtMarket(order)) this.#work(id, now, true)
       else if (order.timeInForce === "day" && !order.extendedHours && this.#wasWorking(order)) {
@@ -913,7 +782,7 @@ export class AlpacaExchange {
 
   #endDay(now: number) {
     for (const { id } of this.open) {
-      const order = this.#order(id)
+      const order = this.#books.order(id)
       const isDay = order.timeInForce === "day" && order.extendedHours
       if (isDay && !isTerminal(order) && this.#wasWorking(order)) this.#end(id, "expired", now)
     }
@@ -959,197 +828,8 @@ export class AlpacaExchange {
 
   // Private: bookkeeping
 
-  #hasOpen(symbol: string): boolean {
-    for (const id of this.#open) if (this.#order(id).symbol === symbol) return true
-    return false
-  }
-
   #opposite(order: Pick<OrderRecord, "symbol" | "side">) {
     const book = this.#market.book(order.symbol)
     return order.side === "buy" ? book.asks : book.bids
-  }
-
-  #listing(symbol: string): AlpacaListing {
-    const listing = this.#market.listings.get(symbol)
-    if (listing === undefined) throw new RangeError(`not listed: ${symbol}`)
-    return listing
-  }
-
-  #order(id: string): OrderRecord {
-    const order = this.#orders.get(id)
-    if (order === undefined) throw new RangeError(`no order ${id}`)
-    return order
-  }
-
-  #put(order: OrderRecord): OrderRecord {
-    this.#orders.set(order.id, order)
-    this.#byClientId.set(order.clientOrderId, order.id)
-    if (!isTerminal(order)) this.#open.add(order.id)
-    this.#pending.orders.add(order.id)
-    return order
-  }
-
-  #amend(id: string, change: Partial<OrderRecord>): OrderRecord {
-    return this.#put({ ...this.#order(id), ...change })
-  }
-
-  #touch(symbol: string) {
-    this.#pending.symbols.add(symbol)
-  }
-
-  #lastOf(executionId: string): FillRecord | undefined {
-    const old = this.#fills.find((fill) => fill.executionId === executionId)
-    return old?.kind === "bust" || this.#fills.some((fill) => fill.previousId === executionId)
-      ? undefined
-      : old
-  }
-
-  #note(fill: Omit<FillRecord, "sequence" | "executionId">): FillRecord {
-    const sequence = this.account.record.fillSequence + 1
-    this.account.update({ fillSequence: sequence })
-    const record = { ...fill, sequence, executionId: this.#uuid() }
-    this.#fills.push(record)
-    this.#pending.fills.push(record)
-    return record
-  }
-
-  #tell(
-    event: EventName,
-    id: string,
-    now: number,
-    facts: Partial<Pick<OrderEvent, "executionId" | "execution">> = {},
-  ) {
-    const isOnTheWay = event === "accepted" || event.startsWith("pending_")
-    const executionId = facts.executionId ?? (isOnTheWay ? "" : this.#uuid())
-    const { eventSequence, eventTime } = this.account.record
-    const time = Math.max(eventTime, now)
-    this.account.update({ eventSequence: eventSequence + 1, eventTime: time })
-    const eventId = makeUlid(time, eventSequence + 1)
-    const order = this.#order(id)
-    this.#pending.events.push({ event, eventId, time: now, order, ...facts, executionId })
-  }
-
-  #later(kind: Task["kind"], orderId: string) {
-    this.#pending.tasks.push({ kind, orderId, afterMs: DELAYS_MS[kind] })
-  }
-
-  #uuid(): string {
-    const sequence = this.account.record.idSequence + 1
-    this.account.update({ idSequence: sequence })
-    return makeUuid(this.#options.seed, sequence)
-  }
-
-  get #isClean(): boolean {
-    const { events, orders, fills, symbols, tasks, isNewDay } = this.#pending
-    if (isNewDay) return false
-    return events.length + orders.size + fills.length + symbols.size + tasks.length === 0
-  }
-}
-
-type Shape = Omit<
-  OrderRequest,
-  "positionIntent" | "takeProfit" | "stopLoss"
->
-
-export function isTerminal(order: OrderRecord): boolean {
-  return TERMINAL.has(order.status)
-}
-
-/** A cancel or a replacement that is under way does not stop an order from trading. */
-function isAtMarket(order: OrderRecord): boolean {
-  return AT_MARKET.has(order.status) ||
-    ((order.status === "pending_cancel" || order.status === "pending_replace") &&
-      AT_MARKET.has(order.statusBefore))
-}
-
-function isAtMarketPlainly(order: OrderRecord): boolean {
-  return AT_MARKET.has(order.status)
-}
-
-function status(now: OrderStatus): Pick<OrderRecord, "status" | "statusBefore"> {
-  return { status: now, statusBefore: now }
-}
-
-function cancelProblem(order: OrderRecord): Refusal | undefined {
-  if (order.status === "pending_cancel") return unprocessable("order pending cancel")
-  if (order.status === "pending_replace") return unprocessable("order pending replace")
-  if (!isTerminal(order)) return undefined
-  return unprocessable(`order is already in "${order.status}" state`)
-}
-
-function replaceProblem(
-  order: OrderRecord,
-  next: OrderRecord,
-  listing: AlpacaListing,
-): Refusal | undefined {
-  const isSame = next.quantity === order.quantity && next.limitPrice === order.limitPrice &&
-    next.stopPrice === order.stopPrice && next.timeInForce === order.timeInForce &&
-    next.trailPrice === order.trailPrice && next.trailPercent === order.trailPercent
-  if (isSame) return unprocessable("order parameters are not changed")
-  if (next.limitPrice > 0n && order.limitPrice === 0n) {
-    return unprocessable(`${order.type} orders require no limit price`)
-  }
-  if (next.stopPrice > 0n && (order.stopPrice === 0n || order.type === "trailing_stop")) {
-    if (next.stopPrice !== order.stopPrice) {
-      return unprocessable(`${order.type} orders require no stop price`)
-    }
-  }
-  if (next.timeInForce !== order.timeInForce) {
-    const known = listing.assetClass === "crypto" ? ["gtc", "ioc"] : ["day", "gtc", "ioc", "fok"]
-    if (!known.includes(next.timeInForce)) return unprocessable("invalid time_in_force")
-  }
-  const step = listing.assetClass === "crypto" ? listing.quantityStep : 1n
-  if (next.quantity % step !== 0n) return malformed("invalid qty")
-  const isFractional = listing.assetClass === "us_equity" && next.quantity % ONE !== 0n
-  if (isFractional && next.timeInForce !== "day") {
-    return unprocessable("fractional orders must be DAY orders")
-  }
-  return undefined
-}
-
-/** The exits of an entry, as orders of their own. */
-function legsOf(request: OrderRequest): ReadonlyArray<Partial<Shape> & Pick<Shape, "side">> {
-  const isExit = request.orderClass === "oco"
-  const opposite = request.side === "buy" ? "sell" as const : "buy" as const
-  const common = {
-    side: isExit ? request.side : opposite,
-    trailPrice: 0n,
-    trailPercent: 0n,
-  }
-  const { takeProfit, stopLoss } = request
-  return [
-    ...(takeProfit !== undefined && !isExit
-      ? [{ ...common, type: "limit" as const, limitPrice: takeProfit.limitPrice, stopPrice: 0n }]
-      : []),
-    ...(stopLoss !== undefined
-      ? [{
-        ...common,
-        type: stopLoss.limitPrice > 0n ? "stop_limit" as const : "stop" as const,
-        limitPrice: stopLoss.limitPrice,
-        stopPrice: stopLoss.stopPrice,
-      }]
-      : []),
-  ]
-}
-
-/** Legs hold nothing before their time. */
-function noHolds(holds: Holds, { side }: Pick<Shape, "side">): Holds {
-  return {
-    intent: side === "buy" ? "buy_to_close" : "sell_to_close",
-    quantity: holds.quantity,
-    cash: 0n,
-    held: 0n,
-  }
-}
-
-function emptyPending() {
-  return {
-    events: new Array<OrderEvent>(),
-    orders: new Set<string>(),
-    fills: new Array<FillRecord>(),
-    symbols: new Set<string>(),
-    tasks: new Array<Task>(),
-    prints: new Array<Parameters<AlpacaMarket["print"]>>(),
-    isNewDay: false,
   }
 }

@@ -11,10 +11,11 @@ import { usTradingDays } from "../../../domain/calendar.ts"
 import { Chance } from "../chance.ts"
 import { parseAtoms } from "../decimals.ts"
 import { SimulatorError } from "../venue_server.ts"
-import { AlpacaExchange, type Change, type Task } from "./exchange.ts"
+import { AlpacaExchange } from "./exchange.ts"
 import type { AccountRecord, AlpacaLedger, AlpacaLedgerBatch } from "./ledger.ts"
 import { mergeAlpacaBatches } from "./ledger.ts"
 import type { AlpacaMarket } from "./market.ts"
+import type { Change, Task } from "./order_books.ts"
 import { accountBody, updateData } from "./trading_messages.ts"
 import type { DaysOf } from "./trading_calendar.ts"
 import { type ApiAnswer, type ApiRequest, TradingDesk } from "./trading_desk.ts"
@@ -217,7 +218,7 @@ const newAccount = Effect.fn("AlpacaTrading.newAccount")(function* (
   const letters = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
   const number = Array.from({ length: 10 }, () => letters[Math.floor(chance.next() * 34)]).join("")
   const account: AccountRecord = {
-    id: makeUuid(seed, 0),
+    id: makeUuid(seed, 1),
     accountNumber: `PA${number}`,
     createdAt: now,
     cash,
@@ -234,7 +235,7 @@ const newAccount = Effect.fn("AlpacaTrading.newAccount")(function* (
       ptpNoExceptionEntry: false,
       disableOvernightTrading: false,
     },
-    idSequence: 0,
+    idSequence: 1,
     orderSequence: 0,
     fillSequence: 0,
     eventSequence: 0,

@@ -54,8 +54,9 @@ export function newYorkText(timeMs: number): string {
   return `${wall.toISOString().slice(0, -1).replace(/\.?0+$/, "")}-0${-hours}:00`
 }
 
-/** `09:30`. */
-export function clockText(minute: number): string {
+/** `09:30`. A day that has no end ends at 23:59: clients cannot read 24:00. */
+export function clockText(minuteOfDay: number): string {
+  const minute = Math.min(minuteOfDay, 1_439)
   const pad = (part: number) => String(part).padStart(2, "0")
   return `${pad(Math.floor(minute / 60))}:${pad(minute % 60)}`
 }

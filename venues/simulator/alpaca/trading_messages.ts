@@ -5,10 +5,15 @@
  * `BTC/USD`, positions as `BTCUSD`, as the venue does. Fields of the pattern-day-trader rule are
  * absent, for the venue has removed them.
  */
-import { newYorkDate, type SessionPhase, type TradingDay } from "../../../domain/calendar.ts"
+import {
+  newYorkDate,
+  newYorkTime,
+  type SessionPhase,
+  type TradingDay,
+} from "../../../domain/calendar.ts"
 import { type Atoms, formatTrimmed, ONE } from "../decimals.ts"
 import type { Funds, Valued } from "./account.ts"
-import type { OrderEvent } from "./exchange.ts"
+import type { OrderEvent } from "./order_books.ts"
 import type { AccountRecord, FillRecord, OrderRecord } from "./ledger.ts"
 import type { AlpacaListing } from "./market.ts"
 import { positionSymbol } from "./order_request.ts"
@@ -193,7 +198,7 @@ export function assetBody(listing: AlpacaListing): object {
     margin_requirement_short: isCrypto ? "100" : "30",
     shortable: listing.shortable,
     easy_to_borrow: listing.shortable,
-    borrow_status: listing.shortable ? "easy_to_borrow" : "hard_to_borrow",
+    ...(!isCrypto && { borrow_status: listing.shortable ? "easy_to_borrow" : "hard_to_borrow" }),
     fractionable: listing.fractionable,
     attributes: listing.fractionable ? ["fractional_eh_enabled"] : [],
     ...(isCrypto && {
@@ -326,12 +331,12 @@ export function marketCalendarBody(listed: ReadonlyArray<TradingDay>, days: Days
     market: NYSE,
     calendar: listed.map((day) => ({
       date: day.date,
-      pre_start: clockText(day.preOpen),
-      pre_end: clockText(day.open),
-      core_start: clockText(day.open),
-      core_end: clockText(day.close),
-      post_start: clockText(day.close),
-      post_end: clockText(day.postClose),
+      pre_start: newYorkText(newYorkTime(day.date, day.preOpen)),
+      pre_end: newYorkText(newYorkTime(day.date, day.open)),
+      core_start: newYorkText(newYorkTime(day.date, day.open)),
+      core_end: newYorkText(newYorkTime(day.date, day.close)),
+      post_start: newYorkText(newYorkTime(day.date, day.close)),
+      post_end: newYorkText(newYorkTime(day.date, day.postClose)),
       settlement_date: dayAfter(days, day.date),
     })),
   }

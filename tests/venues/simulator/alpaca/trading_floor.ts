@@ -3,12 +3,8 @@
  */
 import { usTradingDays } from "../../../../domain/calendar.ts"
 import { formatTrimmed } from "../../../../venues/simulator/decimals.ts"
-import {
-  AlpacaExchange,
-  type Change,
-  type Outcome,
-  type Task,
-} from "../../../../venues/simulator/alpaca/exchange.ts"
+import { AlpacaExchange, type Outcome } from "../../../../venues/simulator/alpaca/exchange.ts"
+import type { Change, Task } from "../../../../venues/simulator/alpaca/order_books.ts"
 import type {
   AccountRecord,
   AlpacaLedgerContents,
