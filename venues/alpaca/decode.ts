@@ -140,7 +140,7 @@ function market(message: unknown, symbols: SymbolMap): Decoded {
 }
 
 function refusal(message: Readonly<Record<string, unknown>>): Decoded & Control | Undecoded {
-  const code = Number(message.code)
+  const code = /^\d{1,9}$/.test(words(message.code)) ? Number(message.code) : NaN
   if (!Number.isSafeInteger(code)) return undecoded(`an error without a code: ${quoted(message)}`)
   return { _tag: "Refusal", code, reason: `${code} ${words(message.msg)}` }
 }
