@@ -9,7 +9,15 @@
 import { Deferred, Effect, Option, Random } from "effect"
 import type { BackoffPolicy } from "../domain/backoff.ts"
 import { type Books, expectedBalance, openOrders } from "../domain/books.ts"
-import { add, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
+import {
+  absolute,
+  add,
+  formatDecimal,
+  isEqual,
+  isGreater,
+  subtract,
+  zero,
+} from "../domain/decimal.ts"
 import type { Event } from "../domain/event.ts"
 import type { Instrument } from "../domain/instrument.ts"
 import {
@@ -488,7 +496,7 @@ const compare = Effect.fnUntraced(function* (
     const before = books.accounts.get(venue)?.moved
     const balances = yield* broker.balances
     yield* catchUp(actor, books)
-    differences = differencesOf(books, venue, assets, balances)
+    differences = differencesOf(books, broker, assets, balances)
     if (differences.length === 0) return differences
     const inMotion = wasOpen || isOpenNow() || books.accounts.get(venue)?.moved !== before
     if (inMotion) differences = undefined
@@ -498,7 +506,7 @@ const compare = Effect.fnUntraced(function* (
 
 function differencesOf(
   books: Books,
-  venue: string,
+  { venue, quoteAsset, roundingMax = zero }: Broker,
   assets: ReadonlySet<string>,
   balances: ReadonlyArray<Balance>,
 ): ReadonlyArray<string> {
@@ -508,7 +516,9 @@ function differencesOf(
     const balance = balances.find((each) => each.asset === asset)
     const actual = balance === undefined ? zero : add(balance.free, balance.locked)
     const expected = expectedBalance(account, asset)
-    return isEqual(actual, expected) ? [] : [
+    const isNear = asset === quoteAsset &&
+      !isGreater(absolute(subtract(actual, expected)), roundingMax)
+    return isNear || isEqual(actual, expected) ? [] : [
       `${asset}: ${BALANCE_DIFFERS} ${formatDecimal(actual)}, our books say ${
         formatDecimal(expected)
       }`,

@@ -142,6 +142,11 @@ export interface PrivateSink {
 export interface Broker {
   readonly venue: string
   readonly quoteAsset: string
+  /**
+   * How far the venue's sum of the quote asset may be from what our fills say: it rounds every cost,
+   * by a rule of its own. Exact where it is absent.
+   */
+  readonly roundingMax?: Decimal
   readonly capabilities: BrokerCapabilities
   /** Checks keys and clock; fails with `Forbidden` when trying again cannot help. */
   readonly connect: Effect.Effect<{ readonly clockOffsetMs: number }, VenueError>

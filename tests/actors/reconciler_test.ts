@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { reconcilerOf } from "../../actors/names.ts"
 import type { TreeOptions } from "../../actors/tree.ts"
-import { formatDecimal, isEqual } from "../../domain/decimal.ts"
+import { decimal, formatDecimal, isEqual } from "../../domain/decimal.ts"
 import { limits } from "../../limits.ts"
 import { Forbidden, Throttled } from "../../venues/market_data.ts"
 import { BTC, ETH, unreachable, VENUE } from "./fakes.ts"
@@ -145,6 +145,20 @@ everySeed("somebody else's order is a difference, an alert, and no openings", (w
   keel.run(limits.account.reconcileEveryMs + 3_000)
   assert.equal(account(world)!.ready, true)
   assert.notEqual(world.books().alerts.get(`account:${VENUE}`)!.resolvedAt, undefined)
+  keel.stop()
+})
+
+everySeed("what a venue rounds away is no difference, and more than that is one", (world) => {
+  Object.assign(world.venue.broker, { roundingMax: decimal("0.01") })
+  const keel = trading(world)
+  keel.signal("enter")
+  keel.run(1_000)
+  world.venue.withdraw("USDT", "0.00999999")
+  keel.run(limits.account.reconcileEveryMs + 3_000)
+  assert.equal(account(world)!.ready, true)
+  world.venue.withdraw("USDT", "0.00000002")
+  keel.run(limits.account.reconcileEveryMs + 3_000)
+  assert.equal(account(world)!.ready, false)
   keel.stop()
 })
 

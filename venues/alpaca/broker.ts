@@ -67,6 +67,8 @@ export interface BrokerOptions {
 }
 
 const QUOTE_ASSET = "USD"
+/** A fraction of a share costs a fraction of a cent, which the venue does not keep. */
+const ROUNDING_MAX = decimal("0.01")
 /**
  * The venue states no time after which an order that it does not know will never be known: its
  * documentation says that a 404 is no proof. This is many times what an order has ever taken.
@@ -101,6 +103,7 @@ export function makeBroker(options: BrokerOptions): Broker {
   return {
     venue: VENUE,
     quoteAsset: QUOTE_ASSET,
+    roundingMax: ROUNDING_MAX,
     capabilities: {
       orderTypes: new Set(orderTypes.keys()),
       timeInForces: new Set(["day", "gtc", "ioc", "fok"]),
@@ -420,7 +423,7 @@ const isOver: ReadonlySet<OrderReport["status"]> = new Set([
   "rejected",
 ])
 
-/** Legs of a bracket included. Newest first, page by page: the venue takes no other cursor. */
+/** Exits of brackets included. Newest first, page by page: the venue takes no other cursor. */
 function openOrdersOf(rest: Rest, known: KnownOrders, symbols: SymbolMap): Broker["openOrders"] {
   return Effect.gen(function* () {
     const reports = new Map<string, OrderReport>()
@@ -434,7 +437,8 @@ function openOrdersOf(rest: Rest, known: KnownOrders, symbols: SymbolMap): Broke
             status: trading.GetAllOrdersStatusEnum.Open,
             direction: trading.GetAllOrdersDirectionEnum.Desc,
             limit: ORDERS_PER_PAGE,
-            nested: true,
+            // Nested, the exits of a bracket that has opened are listed under no open order.
+            nested: false,
             ...until !== undefined && { until: new Date(until).toISOString() },
           }, init),
       )

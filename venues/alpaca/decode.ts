@@ -270,6 +270,9 @@ function personal(message: unknown, symbols: SymbolMap, fee: CryptoFee): Decoded
     return { _tag: message.msg === "authenticated" ? "Authenticated" : "Connected" }
   }
   const data = isObject(message.data) ? message.data : {}
+  if (message.action === "error") {
+    return { _tag: "Refusal", code: 400, reason: words(data.error_message) }
+  }
   switch (message.stream) {
     case "authorization":
       return data.status === "authorized"

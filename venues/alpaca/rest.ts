@@ -103,7 +103,12 @@ export const makeRest = Effect.fn("alpaca.makeRest")(function* (options: RestOpt
   // The high-level client of the SDK ignores a base path: only its parts can be sent elsewhere.
   const common = { keyId, secret, timeoutMs, fetchApi: fetchOnce }
   const toTrading = new trading.Configuration({ ...common, basePath: options.tradingUrl })
-  const toData = new marketData.Configuration({ ...common, basePath: options.dataUrl })
+  const toData = new marketData.Configuration({
+    ...common,
+    basePath: options.dataUrl,
+    // The SDK asks for crypto without keys, which the venue allows, at the rate of a stranger.
+    headers: { "APCA-API-KEY-ID": keyId, "APCA-API-SECRET-KEY": secret },
+  })
   const tradingApis: TradingApis = {
     account: new trading.AccountsApi(toTrading),
     activities: new trading.AccountActivitiesApi(toTrading),
