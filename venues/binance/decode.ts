@@ -227,7 +227,7 @@ function personal(message: unknown, symbols: SymbolMap): DecodedPrivate {
   if (!isObject(message)) return undecoded("not a JSON object")
   if (isObject(message.event)) return privateEvent(message.event, symbols)
   if ("e" in message) return privateEvent(message, symbols)
-  if (typeof message.status === "number") {
+  if (typeof message.status === "number" && Number.isSafeInteger(message.status)) {
     const error = "error" in message ? problemText(message.error) : ""
     return { _tag: "Answer", id: words(message.id), status: message.status, error }
   }

@@ -223,14 +223,17 @@ export const ErrorBody = Struct({
   data: Schema.optionalKey(Schema.Unknown),
 })
 
-/** Parses JSON and keeps integers that a float cannot hold as text. */
+const integer = /^-?\d+$/
+
+/**
+ * Parses JSON and keeps integers that a float cannot hold as text. Every other number of the venue
+ * is text on the wire: one with a fraction or an exponent is none of its own, and becomes NaN, which
+ * nothing accepts, before it can be rounded to an integer that nobody wrote.
+ */
 export function parseWithIds(text: string): unknown {
-  return JSON.parse(
-    text,
-    (_key, value: unknown, context?: { readonly source: string }) =>
-      typeof value === "number" && context !== undefined && !Number.isSafeInteger(value) &&
-        /^-?\d+$/.test(context.source)
-        ? context.source
-        : value,
-  )
+  return JSON.parse(text, (_key, value: unknown, context?: { readonly source: string }) => {
+    if (typeof value !== "number" || context === undefined) return value
+    if (!integer.test(context.source)) return NaN
+    return Number.isSafeInteger(value) ? value : context.source
+  })
 }
