@@ -8,7 +8,7 @@
 import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import { trading } from "@alpacahq/alpaca-trade-api"
 import { forever } from "../../actors/runtime/forever.ts"
-import { compare, decimalsOf, formatDecimal, subtract, zero } from "../../domain/decimal.ts"
+import { compare, decimal, decimalsOf, formatDecimal, subtract, zero } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { OrderType, TimeInForce } from "../../domain/order.ts"
 import {

@@ -63,11 +63,8 @@ export function makeMarketData(options: MarketDataOptions): MarketData {
   }
 }
 
-/**
- * Finer quantities are taken, but their cost is finer than what the venue keeps of a dollar: it
- * rounds, by a rule that nobody knows, and the books would never agree again.
- */
-const LOT_MIN = decimal("0.000001")
+/** The venue takes one decimal more; what that would be worth, nobody could sell again. */
+const SHARE_FRACTION = decimal("0.00000001")
 const WHOLE_SHARE = decimal("1")
 const CENT = decimal("0.01")
 const SUB_DOLLAR = { price: decimal("1"), tickSize: decimal("0.0001") }
@@ -117,8 +114,7 @@ function instrument(asset: typeof AssetBody.Type): Instrument {
   const isCrypto = asset.class === "crypto"
   const [base, quote = "USD"] = isCrypto ? asset.symbol.split("/") : [asset.symbol]
   const isFractional = isCrypto || asset.fractionable === true
-  const step = asset.min_trade_increment
-  const lotSize = !isFractional ? WHOLE_SHARE : step ? larger(step, LOT_MIN) : LOT_MIN
+  const lotSize = isFractional ? asset.min_trade_increment ?? SHARE_FRACTION : WHOLE_SHARE
   const tick = asset.price_increment
   return {
     id: instrumentId(asset.symbol),
