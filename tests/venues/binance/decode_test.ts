@@ -126,15 +126,15 @@ Deno.test("ids beyond 2^53 are kept to the last digit", () => {
   assert.equal(report._tag === "Executed" && report.execution.venueOrderId, id)
 })
 
-Deno.test("parseWithIds() keeps long integers as text and every other number as it is", () => {
+Deno.test("parseWithIds() keeps long integers as text, and no number that is not an integer", () => {
   assert.deepEqual(
     parseWithIds("[9007199254740991, 9007199254740993, -9007199254740993, 1.5, 1e3, 0]"),
     [
       9007199254740991,
       "9007199254740993",
       "-9007199254740993",
-      1.5,
-      1000,
+      NaN,
+      NaN,
       0,
     ],
   )
