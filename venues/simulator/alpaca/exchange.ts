@@ -8,12 +8,12 @@
  * way (a new order on its way to the market, a cancel, a replacement) is a status of the order, so
  * a restart finds it and goes on.
  */
-import { dateAfter, newYorkDate, newYorkTime, type SessionPhase } from "../../../domain/calendar.ts"
-import { Chance } from "../chance.ts"
+import type { SessionPhase } from "../../../domain/calendar.ts"
 import { type Atoms, floorTo, minAtoms, ONE } from "../decimals.ts"
 import type { Account, Funds } from "./account.ts"
 import type { AccountRecord, AlpacaLedgerContents, FillRecord, OrderRecord } from "./ledger.ts"
 import type { AlpacaListing, AlpacaMarket, MarketMove } from "./market.ts"
+import { canFill, partOf, queueOf, WITHOUT_END } from "./matching.ts"
 import { type Change, OrderBooks, type Task } from "./order_books.ts"
 import {
   accepts,
@@ -27,6 +27,7 @@ import {
   washTrade,
 } from "./order_checks.ts"
 import type { OrderRequest, ReplaceRequest } from "./order_request.ts"
+import { expiryOf, isInSession } from "./order_sessions.ts"
 import {
   cancelProblem,
   isAtMarket,
@@ -39,11 +40,7 @@ import {
 } from "./order_state.ts"
 import { forbidden, isRefusal, malformed, missing, type Refusal } from "./refusal.ts"
 import { replacementOf } from "./replacement.ts"
-import { type DaysOf, nextTime } from "./trading_calendar.ts"
-
-/** Good till canceled means this many days. */
-const GTC_DAYS = 89
-const CORE_CLOSE_MINUTE = 960
+import type { DaysOf } from "./trading_calendar.ts"
 
 export type Outcome = { readonly order: OrderRecord; readonly change: Change } | Refusal
 
@@ -293,7 +290,7 @@ export class AlpacaExchange {
     const listing = this.#books.listing(order.symbol)
     const price = order.limitPrice > 0n ? order.limitPrice : this.account.price(order.symbol)
     if (isAtMarket(order) && price > 0n) {
-      this.#fill(id, price, wanted(order, { price, size: 1n << 100n }, listing), true, now)
+      this.#fill(id, price, wanted(order, { price, size: WITHOUT_END }, listing), true, now)
     }
     return this.#books.finish()
   }
@@ -383,7 +380,12 @@ export class AlpacaExchange {
       canceledAt: null,
       failedAt: null,
       replacedAt: null,
-      expiresAt: this.#expiry(request, now),
+      expiresAt: expiryOf(
+        request,
+        this.#market.session(request.symbol),
+        this.#options.days,
+        now,
+      ),
     })
   }
 
@@ -460,8 +462,9 @@ export class AlpacaExchange {
     if (!isAtMarket(arrived) || (!isAuction && !this.#isWorking(arrived))) return
     const halted = this.#market.isHalted(arrived.symbol)
     const listing = this.#books.listing(arrived.symbol)
-    if (!halted && !(arrived.timeInForce === "fok" && !this.#canFill(arrived, listing))) {
-      this.#sweep(id, this.#cut(arrived, listing), false, now)
+    const levels = this.#opposite(arrived).available()
+    if (!halted && (arrived.timeInForce !== "fok" || canFill(arrived, levels, listing))) {
+      this.#sweep(id, this.#part(arrived), false, now)
     }
     const order = this.#books.order(id)
     if (isTerminal(order)) return
@@ -497,37 +500,19 @@ export class AlpacaExchange {
     }
   }
 
-  /** Now and then only a part fills at first; how much of the order then, else no limit. */
-  #cut(order: OrderRecord, listing: AlpacaListing): Atoms | undefined {
-    const { seed, partialFillProbability } = this.#options
-    if (order.timeInForce === "fok" || partialFillProbability <= 0) return undefined
-    const { fillSequence } = this.account.record
-    const chance = Chance.seeded(seed, `partial ${order.sequence} ${fillSequence}`)
-    if (chance.next() >= partialFillProbability) return undefined
+  /** How much of an order fills at first, when it is not all that is there. */
+  #part(order: OrderRecord): Atoms | undefined {
+    const { seed, partialFillProbability: probability } = this.#options
+    const fills = this.account.record.fillSequence
+    const listing = this.#books.listing(order.symbol)
     const price = this.account.price(order.symbol)
-    if (price === 0n) return undefined
-    const whole = wanted(order, { price, size: 1n << 100n }, listing)
-    const share = BigInt(1 + Math.floor(chance.next() * 99))
-    const isWhole = order.quantity > 0n && order.quantity % ONE === 0n &&
-      listing.assetClass === "us_equity"
-    const part = floorTo(whole * share / 100n, isWhole ? ONE : fractionStep(listing))
-    return part > 0n ? part : undefined
-  }
-
-  #canFill(order: OrderRecord, listing: AlpacaListing): boolean {
-    let left = order.quantity - order.filled
-    for (const level of this.#opposite(order).available()) {
-      if (!accepts(order, level.price)) break
-      left -= wanted(order, level, listing)
-      if (left <= 0n) return true
-    }
-    return left <= 0n
+    return partOf(order, price, listing, { seed, probability, fills })
   }
 
   /** The book changed: orders that wait for it trade, best price first, then oldest. */
   #onBook(symbol: string, now: number) {
     for (const side of ["buy", "sell"] as const) {
-      for (const { id } of this.#queue(symbol, side)) {
+      for (const { id } of queueOf(this.open, symbol, side)) {
         const order = this.#books.order(id)
         if (!isAtMarket(order) || !this.#isWorking(order)) continue
         this.#sweep(id, undefined, order.isResting, now)
@@ -546,7 +531,7 @@ export class AlpacaExchange {
   ) {
     const listing = this.#books.listing(symbol)
     let left = isOwn || this.#market.isHalted(symbol) ? 0n : size
-    for (const { id } of this.#queue(symbol, buyerIsMaker ? "buy" : "sell")) {
+    for (const { id } of queueOf(this.open, symbol, buyerIsMaker ? "buy" : "sell")) {
       const order = this.#books.order(id)
       if (!order.isResting || !isAtMarket(order) || !this.#isWorking(order)) continue
       if (buyerIsMaker ? order.limitPrice < price : order.limitPrice > price) break
@@ -591,19 +576,6 @@ export class AlpacaExchange {
     }
     this.#books.amend(order.id, { isTriggered: true, updatedAt: now })
     this.#work(order.id, now)
-  }
-
-  /** Orders of one side that work, those without a limit first, then by price, then by age. */
-  #queue(symbol: string, side: OrderRecord["side"]): ReadonlyArray<OrderRecord> {
-    const sign = side === "buy" ? -1n : 1n
-    const rank = (order: OrderRecord) => order.limitPrice * sign
-    return this.open
-      .filter((order) => order.symbol === symbol && order.side === side && isAtMarket(order))
-      .sort((a, b) => {
-        if ((a.limitPrice === 0n) !== (b.limitPrice === 0n)) return a.limitPrice === 0n ? -1 : 1
-        if (a.limitPrice !== b.limitPrice) return rank(a) < rank(b) ? -1 : 1
-        return a.sequence - b.sequence
-      })
   }
 
   #fill(id: string, price: Atoms, size: Atoms, isMaker: boolean, now: number) {
@@ -667,6 +639,7 @@ export class AlpacaExchange {
   // Private: orders that belong together
 
   #afterFill(order: OrderRecord, quantity: Atoms, isDone: boolean, now: number) {
+    this.#holdForExit(order, quantity)
     const partner = this.#partner(order)
     if (partner !== undefined) {
       if (isDone) this.#finalise(partner, "canceled", now)
@@ -676,6 +649,15 @@ export class AlpacaExchange {
     }
     if (!isDone || order.orderClass === "oco" || order.parentId !== "") return
     for (const legId of this.#books.order(order.id).legIds) this.#activate(legId, now)
+  }
+
+  /** What an entry has filled of is its exit's from the first share on. */
+  #holdForExit(entry: OrderRecord, quantity: Atoms) {
+    if (entry.orderClass === "oco" || entry.parentId !== "") return
+    const exits = entry.legIds.map((id) => this.#books.order(id)).filter((leg) => !isTerminal(leg))
+    const holder = exits.find((leg) => leg.type === "limit") ?? exits[0]
+    if (holder === undefined) return
+    this.#books.amend(holder.id, { heldQuantity: holder.heldQuantity + quantity })
   }
 
   /** The entry has filled: its exits begin. Of two, the stop-loss stands by. */
@@ -794,36 +776,13 @@ export class AlpacaExchange {
       (order.status !== "held" || this.#isStandby(order))
   }
 
-  /** Whether the market takes an order now; auctions have their own times. */
-  #isInSession({ symbol, extendedHours, timeInForce }: OrderRecord): boolean {
-    const { phase } = this.#market.session(symbol)
-    if (timeInForce === "opg" || timeInForce === "cls") return phase === "core"
-    return phase === "core" || (extendedHours && phase !== "closed")
+  #isInSession(order: OrderRecord): boolean {
+    return isInSession(order, this.#market.session(order.symbol).phase)
   }
 
   /** Whether it can trade now, but for a halt. */
   #isWorking(order: OrderRecord): boolean {
     return order.isTriggered && order.timeInForce !== "cls" && this.#isInSession(order)
-  }
-
-  #expiry(
-    { symbol, timeInForce, extendedHours }: Pick<
-      OrderRecord,
-      "symbol" | "timeInForce" | "extendedHours"
-    >,
-    now: number,
-  ): number | null {
-    if (timeInForce === "gtc") {
-      return newYorkTime(dateAfter(newYorkDate(now), GTC_DAYS), CORE_CLOSE_MINUTE)
-    }
-    if (timeInForce === "ioc" || timeInForce === "fok" || this.account.isCrypto(symbol)) return null
-    const { phase, until } = this.#market.session(symbol)
-    if (phase === "core" && !extendedHours) return until
-    return nextTime(
-      this.#options.days,
-      now,
-      (day) => extendedHours ? day.postClose : day.close,
-    )
   }
 
   // Private: bookkeeping

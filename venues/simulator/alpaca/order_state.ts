@@ -35,7 +35,10 @@ export function status(now: OrderStatus): Pick<OrderRecord, "status" | "statusBe
 
 export function cancelProblem(order: OrderRecord): Refusal | undefined {
   if (order.status === "pending_cancel") return unprocessable("order pending cancel")
-  if (order.status === "pending_replace") return unprocessable("order pending replace")
+  const isReplacing = order.status === "pending_new" && order.replaces !== ""
+  if (isReplacing || order.status === "pending_replace") {
+    return unprocessable("order pending replace")
+  }
   if (!isTerminal(order)) return undefined
   return unprocessable(`order is already in "${order.status}" state`)
 }

@@ -29,6 +29,10 @@ export function replacementOf(
   ) {
     return unprocessable("unable to replace order, order is not open")
   }
+  const isPart = order.parentId !== "" || order.legIds.length > 0
+  if (isPart && request.quantity !== undefined && request.quantity !== order.quantity) {
+    return unprocessable("unable to replace order, qty of a complex order cannot be changed")
+  }
   if (order.notional > 0n && request.quantity !== undefined) {
     return unprocessable("unable to replace order, qty of a notional order cannot be changed")
   }

@@ -120,7 +120,7 @@ function take(floor: Floor, next: Step) {
   }
 }
 
-const steps = fc.array(step, { maxLength: 60 })
+const steps = fc.array(step, { maxLength: 60, size: "max" })
 
 Deno.test("cash and positions are what the fills made them, to the last atom", () => {
   fc.assert(
@@ -146,7 +146,7 @@ Deno.test("cash and positions are what the fills made them, to the last atom", (
         assert.equal(floor.exchange.account.position(name).quantity, amount)
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })
 
@@ -180,7 +180,7 @@ Deno.test("orders never hold more than there is, and what is filled never shrink
         }
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 200 },
   )
 })
 
@@ -216,5 +216,25 @@ Deno.test("nothing fills beyond what the market showed or traded", () => {
       const shown = 200n * 100_000_000n
       assert.equal(bought, wanted < shown ? wanted : shown)
     }),
+  )
+})
+
+Deno.test("whatever happened, all can be canceled, and then nothing is held or under way", () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const floor = new Floor(0.2)
+      for (const one of all) take(floor, one)
+      floor.settle()
+      for (const order of floor.exchange.open) floor.cancel(order)
+      floor.settle()
+      assert.deepEqual(floor.exchange.open.map((order) => [order.type, order.status]), [])
+      for (const order of floor.exchange.orders) {
+        assert.equal(order.heldCash + order.heldQuantity, 0n, `${order.type} ${order.status}`)
+      }
+      const { equity, initialMargin, buyingPower } = floor.exchange.funds
+      const free = equity - initialMargin
+      assert.equal(buyingPower, free > 0n ? 2n * free : 0n)
+    }),
+    { numRuns: 200 },
   )
 })
