@@ -42,6 +42,11 @@ export class LocalBook {
     return this.updateId !== undefined
   }
 
+  /** Changes are kept for a snapshot to come. */
+  get isWaiting(): boolean {
+    return this.waiting.length > 0
+  }
+
   /** Undefined while the book is not valid, or one of its sides is empty. */
   get top(): TopOfBook | undefined {
     const bid = this.bids.at(-1)
