@@ -98,7 +98,8 @@ export function feed(options: FeedOptions) {
         case "Filled":
           return filled(state, message.filling, message.outcome, actor)
         case "Confirmed":
-          state.confirmed = message.connection
+          // The answer to an earlier connection may come after the one to this.
+          state.confirmed = Math.max(state.confirmed, message.connection)
           return settled(state, [], actor)
         case "Calendar":
           state.days = message.days

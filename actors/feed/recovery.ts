@@ -104,8 +104,13 @@ export function filled(state: State, filling: Filling, outcome: FillOutcome, act
 export function takeTrade(state: State, line: Line, trade: Trade, actor: Context) {
   if (line.filling !== undefined) return keepForLater(state, line.filling, trade)
   switch (standing(state, line, trade)) {
-    case "next":
-      return count(state, line, trade, actor)
+    case "next": {
+      // The clock has closed its bar, which stays as it is: whoever has seen it reads history again.
+      const isLate = isTooLate(line, trade)
+      count(state, line, trade, actor)
+      if (isLate) tellGap(state, line, actor)
+      return
+    }
     case "repeat":
       line.duplicates += 1
       return
