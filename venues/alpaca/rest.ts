@@ -9,6 +9,7 @@
 import { Clock, Effect, Redacted, Result, Schema } from "effect"
 import { ApiError, marketData, trading } from "@alpacahq/alpaca-trade-api"
 import type { BucketSpec } from "../budget.ts"
+import { fetchOnce } from "../fetch_once.ts"
 import type { Governor, Priority } from "../governor.ts"
 import {
   Faulty,
@@ -193,21 +194,6 @@ export const makeRest = Effect.fn("alpaca.makeRest")(function* (options: RestOpt
   }
   return rest
 })
-
-/**
- * `fetch` sends a request again, unasked, when a connection it had kept fails under it, even after
- * the venue has read it: an order would be placed or replaced twice. On a connection of its own
- * there is no second time; it costs a handshake. The other methods may be repeated.
- */
-async function fetchOnce(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-  const request = new Request(input, init)
-  if (request.method !== "POST" && request.method !== "PATCH") return await fetch(request)
-  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 })
-  const answer = await fetch(request, { client })
-  // Read while the connection is there.
-  const body = await answer.arrayBuffer()
-  return new Response(body.byteLength === 0 ? null : body, answer)
-}
 
 /** A failure as the port knows it; the venue's refusals become `Faulty` with their code. */
 export function venueError(doing: string) {

@@ -7,6 +7,7 @@
  */
 import { Clock, Effect, Redacted, Result, Schema, Semaphore } from "effect"
 import { MainClient } from "binance"
+import { fetchOnce } from "../fetch_once.ts"
 import { type BanStore, type Governor, makeGovernor, noBanStore } from "../governor.ts"
 import {
   Faulty,
@@ -220,21 +221,6 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
   }
   return rest
 })
-
-/**
- * `fetch` sends a request again, unasked, when a connection it had kept fails under it, even after
- * the venue has read it: an order would be placed twice, under one id. On a connection of its own
- * there is no second time; it costs a handshake. The other methods may be repeated.
- */
-async function fetchOnce(input: string | URL | Request, init?: RequestInit): Promise<Response> {
-  const request = new Request(input, init)
-  if (request.method !== "POST") return await fetch(request)
-  using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 })
-  const answer = await fetch(request, { client })
-  // Read while the connection is there.
-  const body = await answer.arrayBuffer()
-  return new Response(body.byteLength === 0 ? null : body, answer)
-}
 
 /** A failure as the port knows it; the venue's refusals become `Faulty` with their code. */
 export function venueError(doing: string) {
