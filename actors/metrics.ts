@@ -1,4 +1,5 @@
 /** The read model as Prometheus text: what an alert outside of Keel would be built on. */
+import { venueOf } from "../domain/instrument.ts"
 import type { Overview } from "../domain/overview.ts"
 
 type Labels = Readonly<Record<string, string>>
@@ -22,7 +23,7 @@ export function prometheusText(overview: Overview): string {
   metric("trading_active", "gauge", "1 while entries are allowed, 0 otherwise.", [
     [{}, overview.tradingState === "active" ? 1 : 0],
   ])
-  metric("equity", "gauge", "In the quote asset, by part.", [
+  metric("equity", "gauge", "Of all accounts in dollars, by part.", [
     [{ part: "total" }, equity.total],
     [{ part: "cash" }, equity.cash],
     [{ part: "realised" }, equity.realisedPnl],
@@ -34,14 +35,61 @@ export function prometheusText(overview: Overview): string {
     [{}, equity.drawdown],
   ])
   metric(
+    "account_equity",
+    "gauge",
+    "Of one account in its quote asset, by part.",
+    accounts.flatMap(({ equity, venue }): ReadonlyArray<Sample> =>
+      equity === undefined ? [] : [
+        [{ venue, part: "total" }, equity.total],
+        [{ venue, part: "cash" }, equity.cash],
+        [{ venue, part: "realised" }, equity.realisedPnl],
+        [{ venue, part: "unrealised" }, equity.unrealisedPnl],
+        [{ venue, part: "fees" }, equity.fees],
+        [{ venue, part: "exposure" }, equity.exposure],
+      ]
+    ),
+  )
+  metric(
+    "account_drawdown_ratio",
+    "gauge",
+    "Largest fall of one account's equity from its peak.",
+    accounts.flatMap(({ equity, venue }): ReadonlyArray<Sample> =>
+      equity === undefined ? [] : [[{ venue }, equity.drawdown]]
+    ),
+  )
+  metric(
+    "requests_used",
+    "gauge",
+    "Counted against a limit of the venue in its present window.",
+    accounts.flatMap(({ requests, venue }) =>
+      requests.map(({ name, used }): Sample => [{ venue, limit: name }, used])
+    ),
+  )
+  metric(
+    "requests_limit",
+    "gauge",
+    "What the venue takes in one window.",
+    accounts.flatMap(({ requests, venue }) =>
+      requests.map(({ name, limit }): Sample => [{ venue, limit: name }, limit])
+    ),
+  )
+  metric(
     "position_quantity",
     "gauge",
     "Signed quantity held.",
-    positions.map(({ instrument, quantity }) => [{ instrument }, quantity]),
+    positions.map(({ instrument, quantity, venue }) => [{ venue, instrument }, quantity]),
   )
-  metric("orders_open", "gauge", "Orders that may still be filled.", [
-    [{}, orders.filter(({ status }) => !closed.has(status)).length],
-  ])
+  metric(
+    "orders_open",
+    "gauge",
+    "Orders that may still be filled.",
+    accounts.map(({ venue }) => [
+      { venue },
+      orders.filter(({ instrument, status }) =>
+        venueOf(instrument) === venue && !closed.has(status)
+      ).length,
+    ]),
+  )
   metric(
     "account_ready",
     "gauge",
@@ -70,9 +118,9 @@ export function prometheusText(overview: Overview): string {
     "price_age_seconds",
     "gauge",
     "Since the last price.",
-    feeds.flatMap(({ instruments }) =>
+    feeds.flatMap(({ instruments, venue }) =>
       instruments.flatMap(({ ageMs, instrument }): ReadonlyArray<Sample> =>
-        ageMs === null ? [] : [[{ instrument }, ageMs / 1_000]]
+        ageMs === null ? [] : [[{ venue, instrument }, ageMs / 1_000]]
       )
     ),
   )

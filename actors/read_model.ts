@@ -41,6 +41,7 @@ import type {
   Overview,
   PositionView,
   ReplayView,
+  RequestLimitView,
   Series,
   StrategyView,
 } from "../domain/overview.ts"
@@ -54,8 +55,10 @@ export interface ReadModelOptions {
   readonly startedAt: number
   readonly now: () => number
   readonly instruments: ReadonlyArray<Instrument>
-  /** `binance sim`: what a person calls the account. */
+  /** Of every venue, in the order in which they are shown: what a person calls the account. */
   readonly labels: ReadonlyMap<string, string>
+  /** Of one venue's limits on requests. */
+  readonly requests?: (venue: string) => ReadonlyArray<RequestLimitView>
   readonly limits: ReadModelLimits
 }
 
@@ -273,7 +276,8 @@ export class ReadModel {
         .slice(0, limits.orders).map(orderView),
       fills: books.fills.slice(-limits.fills).reverse().map(fillView),
       strategies: this.strategies(),
-      feeds: [...this.feeds.values()].map((feed) => aged(feed, this.marks, now)),
+      feeds: [...options.labels.keys()].flatMap((venue) => this.feeds.get(venue) ?? [])
+        .map((feed) => aged(feed, this.marks, now)),
       actors: this.actors(now),
       alerts: alertViews(books),
       events: this.events,
@@ -298,7 +302,7 @@ export class ReadModel {
           ? "degraded"
           : streaming
           ? "reconciling"
-          : account === undefined
+          : account === undefined && link?.cause === undefined
           ? "connecting"
           : "down",
         ...(account?.reconciledAt !== undefined && { reconciledAt: account.reconciledAt }),
@@ -312,8 +316,15 @@ export class ReadModel {
         dust: this.dust(venue),
         ...(link?.clockOffsetMs !== undefined && { clockOffsetMs: link.clockOffsetMs }),
         ...(equity !== undefined && { equity: equityView(equity, this.options.now()) }),
+        paused: this.isOnHold(venue),
+        requests: this.options.requests?.(venue) ?? [],
       }
     })
+  }
+
+  private isOnHold(venue: string): boolean {
+    const own = this.options.instruments.filter((each) => each.venue === venue)
+    return own.length > 0 && own.every(({ id }) => this.books.holds.has(id))
   }
 
   private dust(venue: string) {

@@ -20,10 +20,12 @@ import { tree } from "../actors/tree.ts"
 import type { StartOptions } from "../cli.ts"
 import { checkMode, type Config, fileName, loadConfig } from "../config.ts"
 import type { Event } from "../domain/event.ts"
+import type { RequestLimitView } from "../domain/overview.ts"
 import { type SecretSource, type VenueKeys, venueKeys } from "../keys.ts"
 import { limits } from "../limits.ts"
 import { openKvEventStore } from "../storage/kv.ts"
 import { strategies } from "../strategies/mod.ts"
+import type { BucketUsage } from "../venues/governor.ts"
 import type { ReplaySummary } from "../venues/simulator/binance.ts"
 import { treeOptions } from "./actors.ts"
 import { Edge, httpActor } from "./dashboard.ts"
@@ -126,6 +128,7 @@ const assemble = Effect.fnUntraced(function* (
     get instruments() {
       return venues.instruments
     },
+    requests: (venue) => (venues.named(venue)?.usage() ?? []).map(requestLimit),
     labels: new Map(venues.doors.map(({ venue, label }) => [venue, label])),
     limits: limits.overview,
   })
@@ -197,6 +200,18 @@ function player(
     model.changed()
   })
   return playAll(replay, simulated, settled, isConnected, traffic, showTheEnd)
+}
+
+function requestLimit({ bucket, bannedUntil, ...usage }: BucketUsage): RequestLimitView {
+  const { used, limit, windowMs, waiting } = usage
+  return {
+    name: bucket,
+    used,
+    limit,
+    windowMs,
+    waiting,
+    ...(bannedUntil !== undefined && { bannedUntil }),
+  }
 }
 
 /** Random where the run is live, seeded where it is a replay. */

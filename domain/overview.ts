@@ -72,6 +72,21 @@ export interface AccountView {
   readonly clockOffsetMs?: number
   /** Of this account alone; absent until it has been seen. */
   readonly equity?: EquityView
+  /** Everything that it trades is on hold. */
+  readonly paused: boolean
+  /** What is used up of the venue's limits on requests. */
+  readonly requests: ReadonlyArray<RequestLimitView>
+}
+
+export interface RequestLimitView {
+  readonly name: string
+  readonly used: number
+  readonly limit: number
+  readonly windowMs: number
+  /** Requests that wait for their turn. */
+  readonly waiting: number
+  /** Until when the venue wants to hear nothing. */
+  readonly bannedUntil?: number
 }
 
 /** In the quote asset of one account; of all accounts in dollars, stablecoins counted one to one. */

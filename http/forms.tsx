@@ -138,10 +138,19 @@ export function formRoutes(
       async (c) =>
         briefly(c, await fieldsOf(c), { type: "resume", scope: { kind: "all" } }, "Resume taken."),
     )
+    .post("/controls/account", async (c) => {
+      const fields = await fieldsOf(c)
+      const [wish = "", id = ""] = (fields.set ?? "").split(/ (.*)/s)
+      const type = wish === "resume" ? "resume" : "pause"
+      const scope = { kind: "account", id } as const
+      return briefly(c, fields, { type, scope }, `${words(type)} of ${words(id)} taken.`)
+    })
     .post("/controls/flatten", async (c) => {
       const fields = await fieldsOf(c)
       if (fields.confirm !== FLATTEN_WORD) return flattenQuestion(c, fields)
-      return stepwise(c, fields, { type: "flatten", scope: { kind: "all" } }, "Flatten")
+      const id = accountOf(fields)
+      const scope = id === "" ? { kind: "all" } as const : { kind: "account", id } as const
+      return stepwise(c, fields, { type: "flatten", scope }, "Flatten")
     })
     .post("/positions/close", async (c) => {
       const fields = await fieldsOf(c)
@@ -186,6 +195,7 @@ export function formRoutes(
 
   function flattenQuestion(c: Context, fields: Fields) {
     const { mode } = broadcast.view.overview
+    const account = accountOf(fields)
     const isWrong = fields.confirm !== undefined && fields.confirm !== ""
     const message = `Type ${FLATTEN_WORD}, in capitals, to confirm.`
     if (isScript(c)) return c.text(message, 422, nextId())
@@ -193,12 +203,13 @@ export function formRoutes(
       c,
       "Flatten",
       <Question
-        title="Flatten everything?"
+        title={account === "" ? "Flatten everything?" : `Flatten ${words(account)}?`}
         action="/controls/flatten"
         answer="Flatten now"
         isDangerous
       >
         <CommandIdField id={deps.newId()} />
+        <input type="hidden" name="account" value={account} />
         {isWrong && <p role="alert">{message}</p>}
         <FlattenQuestion mode={mode} />
       </Question>,
@@ -240,6 +251,11 @@ export function formRoutes(
       </Question>,
     )
   }
+}
+
+/** Of a flatten; empty for all. Without script the button says it, with one the dialog does. */
+function accountOf({ account = "", only = "" }: Fields): string {
+  return only || account
 }
 
 /** Where the steps go into a page that is sent as it grows; no text of ours or a venue's holds it. */

@@ -187,6 +187,8 @@ export class FakeRuntime implements HttpDeps {
         clockOffsetMs: -3,
         cash: [{ asset: "USDT", quantity: "209118.42" }, { asset: "BNB", quantity: "1.250" }],
         dust: [{ asset: "DOGE", quantity: "0.37" }],
+        paused: false,
+        requests: [{ name: "weight_1m", used: 212, limit: 6_000, windowMs: 60_000, waiting: 0 }],
       }],
       equity: {
         total: total.toFixed(2),

@@ -10,7 +10,7 @@ import { Card } from "./card.tsx"
 import { Dialogs, type DialogsProps } from "./dialogs.tsx"
 import { Feeds } from "./feeds.tsx"
 import { Figure, Figures, Spark } from "./figures.tsx"
-import { symbolOf } from "./format.ts"
+import { symbolOf, venueNameOf } from "./format.ts"
 import { PauseButton, ReplayBar, Status, Strip } from "./header.tsx"
 import { Frame } from "./layout.tsx"
 import { Log } from "./log.tsx"
@@ -147,7 +147,7 @@ export const Dashboard: FC<DashboardProps> = (props) => {
                 <Strategies view={view} />
               </div>
             </Card>
-            <Card name="account" title="Account">
+            <Card name="account" title="Accounts">
               <div id="account-region">
                 <Accounts view={view} />
               </div>
@@ -273,6 +273,8 @@ const FlattenButton: FC = () => (
     formnovalidate
     class="btn danger"
     data-open="dialog-flatten"
+    data-fill-flatten-account=""
+    data-say-flatten-what="everything"
   >
     Flatten
   </button>
@@ -298,6 +300,7 @@ const ChartCard: FC<{ instruments: ReadonlyArray<string> }> = ({ instruments }) 
               key={instrument}
               data-instrument={instrument}
               aria-pressed={String(i === 0)}
+              title={venueNameOf(instrument)}
             >
               {symbolOf(instrument)}
             </button>

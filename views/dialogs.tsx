@@ -87,7 +87,7 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
         </Buttons>
       </form>
     </Dialog>
-    <Dialog name="flatten" title="Flatten everything?">
+    <Dialog name="flatten" title={<FlattenTitle />}>
       <form
         id="form-flatten"
         method="post"
@@ -95,6 +95,7 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
         {...streamed("/controls/flatten", "flatten")}
       >
         <CommandIdField id={newId()} />
+        <input type="hidden" name="account" id="flatten-account" value="" />
         <FlattenQuestion mode={mode} />
         <Steps name="flatten" />
         <Buttons name="flatten">
@@ -156,6 +157,14 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
     >
       <CommandIdField id={newId()} />
     </form>
+    <form
+      id="form-account"
+      method="post"
+      action="/controls/account"
+      {...posted("/controls/account")}
+    >
+      <CommandIdField id={newId()} />
+    </form>
     <form id="form-cancel" method="post" action="/orders/cancel" {...posted("/orders/cancel")}>
       <CommandIdField id={newId()} />
     </form>
@@ -184,8 +193,9 @@ function inMode(mode: Mode): string {
 export const FlattenQuestion: FC<{ mode: Mode }> = ({ mode }) => (
   <>
     <p>
-      Cancels every open order, closes every position at market {inMode(mode)}{" "}
-      and stops all strategies from opening new ones. This cannot be undone.
+      Cancels every open order there, closes every position at market {inMode(mode)}{" "}
+      and stops the strategies there from opening new ones. Where the market is closed, the orders
+      wait for it to open. This cannot be undone.
     </p>
     <label>
       <span>
@@ -264,7 +274,14 @@ export const OperateForm: FC<PropsWithChildren<{ id: string; mode: Mode; path: s
   </form>
 )
 
-const Dialog: FC<PropsWithChildren<{ name: string; title: string }>> = (
+/** The button that opens the dialog says what. */
+const FlattenTitle: FC = () => (
+  <>
+    Flatten <span id="flatten-what">everything</span>?
+  </>
+)
+
+const Dialog: FC<PropsWithChildren<{ name: string; title: Child }>> = (
   { name, title, children },
 ) => (
   <dialog id={`dialog-${name}`} aria-labelledby={`dialog-${name}-title`}>

@@ -110,6 +110,12 @@ export function symbolOf(instrument: string): string {
   return dot > 0 ? instrument.slice(0, dot) : instrument
 }
 
+/** `BTC/USDT.BINANCE` is at `Binance`. */
+export function venueNameOf(instrument: string): string {
+  const dot = instrument.lastIndexOf(".")
+  return dot > 0 ? words(instrument.slice(dot + 1).toLowerCase()) : ""
+}
+
 function placesOf(decimal: string): number {
   return (decimal.split(".")[1] ?? "").replace(/0+$/, "").length
 }

@@ -12,7 +12,7 @@ import { sentence, words } from "./format.ts"
 import { Elapsed } from "./time.tsx"
 
 export const modeWords: Readonly<Record<Mode, { name: string; meaning: string }>> = {
-  sim: { name: "Simulation", meaning: "simulated venue, no money" },
+  sim: { name: "Simulation", meaning: "simulated venues, no money" },
   paper: { name: "Paper", meaning: "real prices, play money" },
   live: { name: "Live", meaning: "real money" },
 }

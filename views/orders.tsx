@@ -2,7 +2,7 @@
 import type { FC } from "hono/jsx"
 import type { OrderView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { price, quantity, symbolOf, words } from "./format.ts"
+import { price, quantity, symbolOf, venueNameOf, words } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { orderTone } from "./status.tsx"
 import { Clock } from "./time.tsx"
@@ -44,7 +44,10 @@ const Row: FC<{ order: OrderView }> = ({ order }) => {
       <th scope="row">
         {symbolOf(instrument)}
         <small>
-          <span class={side === "buy" ? "up" : "down"}>{side}</span> {type}
+          <span>
+            <span class={side === "buy" ? "up" : "down"}>{side}</span> {type}
+          </span>{" "}
+          <span>at {venueNameOf(instrument)}</span>
         </small>
       </th>
       <td class="n">

@@ -15,6 +15,7 @@ import {
   signedUsd,
   symbolOf,
   tone,
+  venueNameOf,
 } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { Elapsed } from "./time.tsx"
@@ -57,7 +58,7 @@ const Row: FC<{ position: PositionView; asOf: number }> = ({ position, asOf }) =
       <th scope="row">
         {symbolOf(instrument)}
         <small class="runners-of" title={position.strategies.join(", ")}>
-          {position.strategies.map(strategyOf).join(", ") || "operator"}
+          {venueNameOf(instrument)}: {position.strategies.map(strategyOf).join(", ") || "operator"}
         </small>
       </th>
       <td class="n">

@@ -2,7 +2,7 @@
 import type { FC } from "hono/jsx"
 import type { StrategyView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { quantity, symbolOf, words } from "./format.ts"
+import { quantity, symbolOf, venueNameOf, words } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { Dot, strategyShape } from "./status.tsx"
 import { Elapsed } from "./time.tsx"
@@ -21,6 +21,7 @@ const Runner: FC<{ runner: StrategyView }> = ({ runner }) => (
     <div class="runner-head">
       <Dot shape={strategyShape(runner.status)} />
       <b>{symbolOf(runner.instrument)}</b>
+      <span class="dim">{venueNameOf(runner.instrument)}</span>
       <span>{words(runner.strategy)}</span>
       <span class="dim">{words(runner.status).toLowerCase()}</span>
       <button
