@@ -178,8 +178,8 @@ export class Account {
     if (position.quantity === 0n) return
     this.#positions.set(symbol, {
       ...position,
-      cost: position.cost - cash,
-      dayCost: position.dayCost - cash,
+      cost: position.cost - cash * ONE,
+      dayCost: position.dayCost - cash * ONE,
     })
   }
 
@@ -193,7 +193,7 @@ export class Account {
     for (const position of this.positions) {
       this.#positions.set(position.symbol, {
         ...position,
-        dayCost: notional(closes[position.symbol] ?? 0n, position.quantity),
+        dayCost: (closes[position.symbol] ?? 0n) * position.quantity,
       })
     }
     this.update({
@@ -210,11 +210,11 @@ export class Account {
     const grows = quantity === 0n || (quantity > 0n) === (change > 0n)
     const flips = !grows && (next > 0n) !== (quantity > 0n) && next !== 0n
     const moved = grows
-      ? { cost: cost + notional(price, change), dayCost: dayCost + notional(price, change) }
+      ? { cost: cost + price * change, dayCost: dayCost + price * change }
       : next === 0n
       ? { cost: 0n, dayCost: 0n }
       : flips
-      ? { cost: notional(price, next), dayCost: notional(price, next) }
+      ? { cost: price * next, dayCost: price * next }
       : { cost: cost * next / quantity, dayCost: dayCost * next / quantity }
     this.#positions.set(symbol, { symbol, quantity: next, ...moved })
   }

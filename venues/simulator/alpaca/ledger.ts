@@ -111,7 +111,7 @@ export const PositionRecord = Schema.Struct({
   symbol: Schema.String,
   /** Negative when short; 0 when there is none any more. */
   quantity: Schema.BigInt,
-  /** What it cost, with the sign of the quantity. */
+  /** What it cost, with the sign of the quantity; in atoms squared, for it is a sum of products. */
   cost: Schema.BigInt,
   /** The same with what was held at the last close valued at that close. */
   dayCost: Schema.BigInt,

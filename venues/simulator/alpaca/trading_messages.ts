@@ -155,7 +155,8 @@ export function positionBody(
   listing: AlpacaListing,
   held: Atoms,
 ): object {
-  const { quantity, cost, dayCost } = position
+  const { quantity } = position
+  const [cost, dayCost] = [quotient(position.cost, ONE), quotient(position.dayCost, ONE)]
   const isLong = quantity > 0n
   const size = isLong ? quantity : -quantity
   const profit = marketValue - cost
@@ -167,7 +168,7 @@ export function positionBody(
     asset_class: listing.assetClass,
     asset_marginable: listing.marginable,
     qty: formatTrimmed(quantity),
-    avg_entry_price: formatTrimmed(quantity === 0n ? 0n : cost * ONE / quantity),
+    avg_entry_price: formatTrimmed(quotient(position.cost, quantity)),
     side: isLong ? "long" : "short",
     market_value: formatTrimmed(marketValue),
     cost_basis: formatTrimmed(cost),
@@ -364,7 +365,16 @@ function withoutQueryFields(body: Record<string, unknown>): Record<string, unkno
 
 function averagePrice(order: OrderRecord): string | null {
   if (order.filled === 0n) return null
-  return formatTrimmed((order.filledValue + order.filled / 2n) / order.filled)
+  return formatTrimmed(quotient(order.filledValue, order.filled))
+}
+
+/** Rounded to the nearest, halves away from zero; 0 by 0. */
+function quotient(part: bigint, whole: bigint): bigint {
+  if (whole === 0n) return 0n
+  const isNegative = (part < 0n) !== (whole < 0n)
+  const [size, by] = [part < 0n ? -part : part, whole < 0n ? -whole : whole]
+  const rounded = (2n * size + by) / (2n * by)
+  return isNegative ? -rounded : rounded
 }
 
 function amount(atoms: Atoms): string | null {
