@@ -59,7 +59,7 @@ export class TradingDesk {
   run(request: ApiRequest): Handled | undefined {
     const { method, path, query } = request
     const [, version, resource = "", ...rest] = path.split("/")
-    const name = decodeURIComponent(rest.join("/"))
+    const name = decoded(rest.join("/"))
     if (version === "v3") return this.#runV3(method, resource, name, query)
     if (version !== "v2") return undefined
     switch (`${method} ${resource}${name === "" ? "" : "/*"}`) {
@@ -367,12 +367,12 @@ export class TradingDesk {
   // Assets and calendar
 
   #listAssets(query: URLSearchParams): Handled {
-    const [assetClass, exchange] = [query.get("asset_class") ?? "us_equity", query.get("exchange")]
+    const assetClass = query.get("asset_class") || "us_equity"
+    const exchange = query.get("exchange") ?? ""
     const isInactive = query.get("status") === "inactive"
-    const isAll = query.get("asset_class") === null
     const found = [...this.#market.listings.values()].filter((listing) =>
-      !isInactive && (isAll || listing.assetClass === assetClass) &&
-      (exchange === null || exchange === "" || listing.exchange === exchange)
+      !isInactive && listing.assetClass === assetClass &&
+      (exchange === "" || listing.exchange === exchange)
     )
     return answer(found.map(message.assetBody))
   }
@@ -507,6 +507,15 @@ function readConfiguration(fields: Fields): Partial<AccountRecord["configuration
     return malformed("trade_confirm_email must be all or none")
   }
   return change
+}
+
+/** As it is when it cannot be decoded: then nothing has that name. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
 }
 
 /** Epoch milliseconds; NaN when it is no time. */

@@ -439,7 +439,15 @@ tradingTest("assets, clock and calendar", () =>
 tradingTest("what is not trading is left to others", () =>
   Effect.gen(function* () {
     const { trading } = yield* start()
-    for (const path of ["/v2/stocks/bars", "/v1beta1/news", "/", "/v2/account/portfolio/history"]) {
+    for (
+      const path of [
+        "/v2/stocks/bars",
+        "/v1beta1/news",
+        "/",
+        "/v2/account/portfolio/history",
+        "/v1/%",
+      ]
+    ) {
       const query = new URLSearchParams()
       assert.equal(yield* trading.handle({ method: "GET", path, query, body: "" }), undefined)
     }
