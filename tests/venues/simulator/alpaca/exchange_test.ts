@@ -380,3 +380,103 @@ Deno.test("own prints move stops but fill nothing", () => {
   assert.equal(floor.market.prints.length, 1)
   assert.equal(floor.order(bid).filled, 0n)
 })
+
+Deno.test("an exit may be replaced, and goes on belonging to its entry", () => {
+  const floor = new Floor()
+  const entry = floor.placed({
+    side: "buy",
+    qty: "10",
+    order_class: "bracket",
+    take_profit: { limit_price: "110" },
+    stop_loss: { stop_price: "95" },
+  })
+  const [profit, loss] = entry.legIds.map((id) => floor.order({ id }))
+  assert.ok(profit && loss)
+  const [higher, tighter] = [
+    floor.replace(profit, { limit_price: "105" }),
+    floor.replace(loss, { stop_price: "97" }),
+  ]
+  assert.ok(!isRefusal(higher) && !isRefusal(tighter))
+  floor.settle()
+  assert.deepEqual(floor.order(entry).legIds, [higher.id, tighter.id])
+  assert.deepEqual([floor.order(higher).status, floor.order(tighter).status], ["new", "held"])
+  assert.equal(floor.order(higher).heldQuantity, atoms("10"))
+  floor.market.trade("AAPL", "97", "1", "seller")
+  assert.equal(floor.order(higher).status, "canceled")
+  assert.equal(floor.order(tighter).status, "filled")
+  const refused = floor.replace(tighter, { stop_price: "96" })
+  assert.ok(isRefusal(refused))
+  assert.equal(refused.message, "unable to replace order, order is not open")
+})
+
+Deno.test("shares of an entry that is not done yet are its exits' already", () => {
+  const floor = new Floor()
+  const entry = floor.placed({
+    side: "buy",
+    qty: "201",
+    order_class: "bracket",
+    take_profit: { limit_price: "120" },
+    stop_loss: { stop_price: "80" },
+  })
+  assert.equal(entry.status, "partially_filled")
+  assert.match(floor.refused({ side: "sell", qty: "1" }).message, /wash trade|available: 0/)
+  floor.cancel(entry)
+  floor.settle()
+  assert.equal(floor.order(entry).status, "canceled")
+  assert.equal(floor.placed({ side: "sell", qty: "100" }).status, "filled")
+})
+
+Deno.test("the last price of a day is what the next one is compared with", () => {
+  const floor = new Floor()
+  floor.placed({ side: "buy", qty: "10" })
+  floor.market.trade("AAPL", "104", "1", "buyer")
+  floor.market.enter("post", CLOSE, CLOSE + 4 * 3_600_000)
+  const { account } = floor.exchange
+  assert.equal(formatTrimmed(account.record.lastEquity), "100040")
+  assert.equal(formatTrimmed(account.record.closes.AAPL ?? 0n), "104")
+  floor.market.trade("AAPL", "103", "1", "buyer")
+  const { position, lastPrice, marketValue } = account.value(account.position("AAPL"))
+  assert.equal(formatTrimmed(lastPrice), "104")
+  assert.equal(formatTrimmed(marketValue - position.dayCost / atoms("1")), "-10")
+})
+
+Deno.test("good till canceled is until the ninetieth day", () => {
+  const floor = new Floor()
+  const order = floor.placed({
+    side: "buy",
+    type: "limit",
+    limit_price: "90",
+    qty: "1",
+    time_in_force: "gtc",
+  })
+  assert.equal(new Date(order.expiresAt ?? 0).toISOString(), "2027-02-20T21:00:00.000Z")
+  floor.market.time = order.expiresAt ?? 0
+  floor.tick()
+  assert.equal(floor.order(order).status, "expired")
+})
+
+Deno.test("crypto is not bought with money that the price ran away with", () => {
+  const floor = new Floor(0, { cash: atoms("5000") })
+  const order = floor.place({
+    symbol: "BTC/USD",
+    side: "buy",
+    qty: "0.1",
+    time_in_force: "gtc",
+  })
+  assert.ok(!isRefusal(order))
+  floor.market.ladder("BTC/USD", [["59990", "1"]], [["60000", "1"]])
+  floor.settle()
+  assert.equal(floor.order(order).status, "canceled")
+  assert.equal(formatTrimmed(floor.order(order).filled), "0.08333333")
+  assert.ok(floor.exchange.account.record.cash >= 0n)
+})
+
+Deno.test("money borrowed on shares does not buy crypto", () => {
+  const floor = new Floor()
+  floor.placed({ symbol: "MSFT", side: "buy", qty: "1000" })
+  floor.market.ladder("MSFT", [["49.90", "1000"]], [["50.00", "1000"]])
+  floor.placed({ symbol: "MSFT", side: "buy", qty: "1000" })
+  const { buyingPower, nonMarginableBuyingPower } = floor.exchange.funds
+  assert.equal(formatTrimmed(buyingPower), "100000")
+  assert.equal(formatTrimmed(nonMarginableBuyingPower), "0")
+})
