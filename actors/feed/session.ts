@@ -12,6 +12,7 @@ import {
   type TradingDay,
   usTradingDays,
 } from "../../domain/calendar.ts"
+import { offsetMs } from "../../domain/drift.ts"
 import type { Context, Line, Session, State } from "./state.ts"
 
 const DAYS_BEFORE = -4
@@ -23,9 +24,11 @@ export function hasSessions({ instrument }: Pick<Line, "instrument">): boolean {
   return !instrument.includes("/")
 }
 
-/** Of `line` at `now`; undefined where the market never closes. */
-export function sessionOf(state: State, line: Line, now: number): Session | undefined {
+/** Of `line` at `ourNow`; undefined where the market never closes. Its own times are the venue's. */
+export function sessionOf(state: State, line: Line, ourNow: number): Session | undefined {
   if (!hasSessions(line)) return undefined
+  // The bell rings by the venue's clock; ours may be wrong by more than a price may be old.
+  const now = ourNow - (offsetMs(state.drift) ?? 0)
   const before = state.session
   if (before !== undefined && now < before.until) return before
   if (state.days.length === 0 || now > lastKnown(state.days)) state.days = ruled(now)
