@@ -97,7 +97,10 @@ export class Ear {
   readonly #waiting = new Set<() => void>()
   readonly closed: Promise<number>
 
-  constructor(url: string, options: { readonly autoPong?: boolean } = {}) {
+  constructor(
+    url: string,
+    options: { readonly autoPong?: boolean; readonly headers?: Record<string, string> } = {},
+  ) {
     this.#socket = new WebSocket(url, { perMessageDeflate: false, ...options })
     this.#socket.on("error", () => {})
     this.#socket.on("message", (data) => {
@@ -120,6 +123,22 @@ export class Ear {
 
   say(message: unknown) {
     this.#socket.send(typeof message === "string" ? message : JSON.stringify(message))
+  }
+
+  /** Resolves with the peer's pong. */
+  async ping(): Promise<void> {
+    const pong = new Promise((resolve) => this.#socket.once("pong", resolve))
+    this.#socket.ping()
+    await pong
+  }
+
+  /** Reads nothing any more. */
+  pause() {
+    this.#socket.pause()
+  }
+
+  resume() {
+    this.#socket.resume()
   }
 
   /** The first frame like this, past or future. */
