@@ -42,6 +42,9 @@ import { forbidden, isRefusal, malformed, missing, type Refusal } from "./refusa
 import { replacementOf } from "./replacement.ts"
 import type { DaysOf } from "./trading_calendar.ts"
 
+/** The end of a session is announced; only what that did not end is ended by the clock. */
+const EXPIRY_GRACE_MS = 2_000
+
 export type Outcome = { readonly order: OrderRecord; readonly change: Change } | Refusal
 
 export interface ExchangeOptions {
@@ -254,12 +257,12 @@ export class AlpacaExchange {
       const { phase, until } = this.#market.session(listing.symbol)
       const isNextDay = phase === "core" && this.#coreUntil !== 0 && now >= this.#coreUntil &&
         until > this.#coreUntil
-      if (isNextDay) this.#endCore(now)
+      if (isNextDay) this.#endCore(now, this.#coreUntil)
       this.#coreUntil = phase === "core" ? until : 0
       break
     }
     for (const order of this.open) {
-      const isOver = order.expiresAt !== null && order.expiresAt <= now
+      const isOver = order.expiresAt !== null && order.expiresAt + EXPIRY_GRACE_MS <= now
       if (isOver && !isTerminal(this.#books.order(order.id))) this.#end(order.id, "expired", now)
     }
     return this.#books.isClean ? undefined : this.#books.finish()
@@ -736,7 +739,7 @@ export class AlpacaExchange {
     }
     const phase = this.#phases.get(assetClass)
     if (assetClass === "us_equity" && before !== phase) {
-      if (before === "core") this.#endCore(now)
+      if (before === "core") this.#endCore(now, Infinity)
       const isOver = phase === "closed" || phase === "overnight"
       if (isOver && (before === "core" || before === "post")) this.#endDay(now)
     }
@@ -749,12 +752,16 @@ export class AlpacaExchange {
     }
   }
 
-  /** The closing auction is what the book shows at the close; then the day is over. */
-  #endCore(now: number) {
+  /**
+   * The closing auction is what the book shows at the close; then the day is over. Orders that are
+   * good for longer than `until` belong to the next one already.
+   */
+  #endCore(now: number, until: number) {
     this.#books.closeDay()
     for (const { id } of this.open) {
       const order = this.#books.order(id)
       if (this.account.isCrypto(order.symbol) || isTerminal(order)) continue
+      if ((order.expiresAt ?? 0) > until) continue
       if (order.timeInForce === "cls" && isAtMarket(order)) this.#work(id, now, true)
       else if (order.timeInForce === "day" && !order.extendedHours && this.#wasWorking(order)) {
         this.#end(id, "expired", now)

@@ -47,11 +47,25 @@ export function newYorkWall(timeMs: number): Date {
   return new Date(timeMs + wallNoon - newYorkTime(date, 720))
 }
 
-/** `2026-11-23T09:30:00.25-05:00`. */
+/** A time of the calendar: `2026-11-23T09:30:00-05:00`. */
 export function newYorkText(timeMs: number): string {
+  const { wall, offset } = newYorkParts(timeMs)
+  return wall.replace(/\.0+$|(?<=\.\d*[1-9])0+$/, "") + offset
+}
+
+/**
+ * A time that was read from a clock: `2026-11-23T09:30:00.250000000-05:00`. To the nanosecond, as
+ * the venue writes it, for clients cut a fixed number of characters.
+ */
+export function newYorkStamp(timeMs: number): string {
+  const { wall, offset } = newYorkParts(timeMs)
+  return `${wall}000000${offset}`
+}
+
+function newYorkParts(timeMs: number) {
   const wall = newYorkWall(timeMs)
   const hours = Math.round((wall.getTime() - timeMs) / 3_600_000)
-  return `${wall.toISOString().slice(0, -1).replace(/\.?0+$/, "")}-0${-hours}:00`
+  return { wall: wall.toISOString().slice(0, -1), offset: `-0${-hours}:00` }
 }
 
 /** `09:30`. A day that has no end ends at 23:59: clients cannot read 24:00. */

@@ -18,7 +18,14 @@ import type { AccountRecord, FillRecord, OrderRecord } from "./ledger.ts"
 import type { AlpacaListing } from "./market.ts"
 import { positionSymbol } from "./order_request.ts"
 import type { Refusal } from "./refusal.ts"
-import { clockText, dayAfter, type DaysOf, newYorkText, newYorkWall } from "./trading_calendar.ts"
+import {
+  clockText,
+  dayAfter,
+  type DaysOf,
+  newYorkStamp,
+  newYorkText,
+  newYorkWall,
+} from "./trading_calendar.ts"
 
 export function refusalBody({ code, message, facts }: Refusal): object {
   return { ...facts, code, message }
@@ -296,7 +303,7 @@ export interface ClockFacts {
 
 export function clockBody({ now, phase, nextOpen, nextClose }: ClockFacts): object {
   return {
-    timestamp: newYorkText(now),
+    timestamp: newYorkStamp(now),
     is_open: phase === "core",
     next_open: newYorkText(nextOpen),
     next_close: newYorkText(nextClose),
@@ -307,7 +314,7 @@ export function clockBody({ now, phase, nextOpen, nextClose }: ClockFacts): obje
 export function marketClockBody(facts: ClockFacts): object {
   return {
     market: NYSE,
-    timestamp: newYorkText(facts.now),
+    timestamp: newYorkStamp(facts.now),
     is_market_day: facts.isMarketDay,
     next_market_open: newYorkText(facts.nextOpen),
     next_market_close: newYorkText(facts.nextClose),

@@ -246,8 +246,10 @@ Deno.test("where the market never closes a day ends all the same", () => {
   floor.tick()
   const order = floor.placed({ side: "buy", type: "limit", limit_price: "90", qty: "1" })
   floor.market.enter("core", CLOSE, CLOSE + 86_400_000)
+  const next = floor.placed({ side: "buy", type: "limit", limit_price: "90", qty: "1" })
   floor.tick()
   assert.equal(floor.order(order).status, "expired")
+  assert.equal(floor.order(next).status, "new")
 })
 
 Deno.test("a cancel takes its time, and a fill may come first", () => {
@@ -450,7 +452,7 @@ Deno.test("good till canceled is until the ninetieth day", () => {
     time_in_force: "gtc",
   })
   assert.equal(new Date(order.expiresAt ?? 0).toISOString(), "2027-02-20T21:00:00.000Z")
-  floor.market.time = order.expiresAt ?? 0
+  floor.market.time = (order.expiresAt ?? 0) + 2_000
   floor.tick()
   assert.equal(floor.order(order).status, "expired")
 })

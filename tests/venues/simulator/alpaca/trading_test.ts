@@ -396,7 +396,7 @@ tradingTest("assets, clock and calendar", () =>
     }
     assert.equal((yield* venue.ask("GET", "/v2/assets/NOPE")).status, 404)
     assert.deepEqual(yield* venue.get("GET", "/v2/clock"), {
-      timestamp: "2026-11-23T10:00:00-05:00",
+      timestamp: "2026-11-23T10:00:00.000000000-05:00",
       is_open: true,
       next_open: "2026-11-24T09:30:00-05:00",
       next_close: "2026-11-23T16:00:00-05:00",
