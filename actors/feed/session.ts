@@ -31,7 +31,8 @@ export function sessionOf(state: State, line: Line, ourNow: number): Session | u
   const now = ourNow - (offsetMs(state.drift) ?? 0)
   const before = state.session
   if (before !== undefined && now < before.until) return before
-  if (state.days.length === 0 || now > lastKnown(state.days)) state.days = ruled(now)
+  const isOver = (state.days.at(-1)?.date ?? "") < newYorkDate(now)
+  if (isOver) state.days = ruled(now)
   const { phase, until } = sessionAt(state.days, now)
   return state.session = { phase, since: before?.until, until: Math.max(until, now + 1) }
 }
@@ -45,10 +46,6 @@ export function isOpen(state: State, line: Line, now: number): boolean {
 function ruled(now: number): ReadonlyArray<TradingDay> {
   const today = newYorkDate(now)
   return usTradingDays(dateAfter(today, DAYS_BEFORE), dateAfter(today, DAYS_AHEAD))
-}
-
-function lastKnown(days: ReadonlyArray<TradingDay>): number {
-  return Date.parse(`${days.at(-1)?.date ?? "1970-01-01"}T00:00:00Z`)
 }
 
 /** Keeps the venue's own calendar at hand; without it the rules go on. */

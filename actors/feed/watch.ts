@@ -143,8 +143,8 @@ function watchSources(state: State, now: number): ReadonlyArray<Event> {
   return [...state.lines.values()].flatMap((line): ReadonlyArray<Event> => {
     const quietMs = now - Math.max(line.heardAt ?? 0, state.heardSince)
     const isQuiet = quietMs >= quietAfterMs && isOpen(state, line, now)
-    const isBack = quietMs < quietAfterMs && line.streamsSince !== undefined &&
-      now - line.streamsSince >= sourceHoldMs
+    const { heardAt = 0, streamsSince = Infinity } = line
+    const isBack = quietMs < quietAfterMs && heardAt - streamsSince >= sourceHoldMs
     const source = isQuiet ? "rest" : isBack ? "stream" : line.source
     if (source === line.source) return []
     line.source = source
