@@ -46,7 +46,10 @@ const UNITS = {
 export function parseTimeframe(text: string): Timeframe | undefined {
   const match = /^(\d{1,2})([A-Za-z]+)$/.exec(text)
   const [, digits = "", name = ""] = match ?? []
-  const unit = Object.entries(UNITS).find(([known]) => known === name)?.[1]
+  // A single letter is what it is (`1M` is a month); words may be written anyhow.
+  const unit = Object.entries(UNITS).find(([known]) =>
+    known === name || (name.length > 1 && known.toLowerCase() === name.toLowerCase())
+  )?.[1]
   const count = Number(digits)
   if (unit === undefined || count < 1 || count > LONGEST[unit]) return undefined
   // Months come as the parts of a year.
