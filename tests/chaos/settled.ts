@@ -5,6 +5,7 @@
  * and mailboxes empty. Here a venue may also leave us without an answer on purpose. What has not
  * moved for some real time is stuck, and waited for no longer until it moves again.
  */
+import type { Strike } from "../../venues/simulator/faults.ts"
 import type { Network, Traffic } from "../../venues/socket.ts"
 
 export interface Activity {
@@ -17,7 +18,7 @@ export interface Activity {
   readonly storePending: () => number
   readonly actorsIdle: () => boolean
   /** Faults that have struck so far. */
-  readonly strikes: () => number
+  readonly strikes: () => ReadonlyArray<Strike>
 }
 
 /** Turns of the event loop without any activity after which nothing is left to happen. */
@@ -28,7 +29,16 @@ const QUIET_TURNS_STUCK = 60
  * What we send, and the end of a connection, is no frame of the venue and no answer: after either,
  * what follows has so much time to get through by the machine's clock.
  */
-const STIRRED_MS = 4
+const STIRRED_MS = 6
+/** Connections that these faults end are waited for to end here, too. */
+const ENDING: ReadonlySet<Strike["kind"]> = new Set(
+  [
+    "reset_connections",
+    "cut_connections",
+    "close_connections",
+    "outage",
+  ] as const,
+)
 /** What has not moved for so long by the machine's clock is stuck. */
 const STUCK_AFTER_MS = 250
 
@@ -36,6 +46,9 @@ export function makeSettled(activity: Activity): () => Promise<void> {
   const { network, ours } = activity
   let framesLost = 0
   let stirred = 0
+  let struck = 0
+  /** How much had stirred when connections were ended at the other side. */
+  let ending: number | undefined
   let stuck = { requests: 0, handshakes: 0, pings: 0 }
   const missing = () => activity.venue().framesSent - framesLost - ours().framesReceived
   const open = () => ({
@@ -59,20 +72,24 @@ export function makeSettled(activity: Activity): () => Promise<void> {
           handshakes: Math.min(stuck.handshakes, now.handshakes),
           pings: Math.min(stuck.pings, now.pings),
         }
-        const isWaiting = missing() > 0 || now.requests > stuck.requests ||
+        const strikes = activity.strikes()
+        if (strikes.slice(struck).some(({ kind }) => ENDING.has(kind))) ending = stirred - struck
+        if (ending !== undefined && network.stirred > ending) ending = undefined
+        const isWaiting = ending !== undefined || missing() > 0 || now.requests > stuck.requests ||
           now.handshakes > stuck.handshakes || now.pings > stuck.pings
         quiet = !isWaiting && isQuiet() ? quiet + 1 : 0
         if (isWaiting) {
-          const sign = `${missing()} ${now.requests} ${now.handshakes} ${now.pings}`
+          const sign = `${ending} ${missing()} ${now.requests} ${now.handshakes} ${now.pings}`
           if (sign !== unmoved.sign) unmoved = { sign, since: performance.now() }
           else if (performance.now() - unmoved.since > STUCK_AFTER_MS) {
             framesLost += Math.max(0, missing())
+            ending = undefined
             stuck = now
           }
         }
-        const stirs = activity.strikes() + network.stirred
-        if (stirs !== stirred) stirredAt = performance.now()
-        stirred = stirs
+        struck = strikes.length
+        if (struck + network.stirred !== stirred) stirredAt = performance.now()
+        stirred = struck + network.stirred
         const isStuck = stuck.requests + stuck.handshakes + stuck.pings > 0
         const isOver = performance.now() - stirredAt > STIRRED_MS
         if (isOver && quiet >= (isStuck ? QUIET_TURNS_STUCK : QUIET_TURNS)) done()

@@ -92,7 +92,7 @@ export class ChaosWorld implements AsyncDisposable {
       aside: this.#aside.pending,
       storePending: () => this.#storePending,
       actorsIdle: () => this.#system?.idle() ?? true,
-      strikes: () => this.#wired?.simulated.faults.journal.length ?? 0,
+      strikes: () => this.#wired?.simulated.faults.journal ?? [],
     })
   }
 
