@@ -1,6 +1,6 @@
 /** Lists that come in pages, from a venue that answers as it is told. */
 import assert from "node:assert/strict"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import { formatDecimal } from "../../../domain/decimal.ts"
 import { AAPL, type Answering, badVenue, BTC, connectTo, venueTest } from "./venue.ts"
 
@@ -81,7 +81,12 @@ venueTest(
       ]
       const { asked, endpoints } = yield* badVenue(paged("trades", "AAPL", rows, 3))
       const { market } = yield* connectTo(endpoints)
-      const bars = yield* market.bars(AAPL, 5_000, END, 2)
+      const logged: Array<string> = []
+      const logger = Logger.make(({ message }) => void logged.push(String(message)))
+      const bars = yield* Effect.provide(
+        market.bars(AAPL, 5_000, END, 2),
+        Logger.layer([logger]),
+      )
       assert.deepEqual(
         bars.map(({ openTime, open, high, low, close, volume, trades }) => [
           ...[openTime - END, ...[open, high, low, close, volume].map(formatDecimal), trades],
@@ -92,6 +97,7 @@ venueTest(
         ],
       )
       assert.equal(asked.length, 3)
+      assert.match(logged.join(), /^alpaca: 1 of 3 rows undecoded: /)
     }),
 )
 
