@@ -408,15 +408,12 @@ export class AlpacaExchange {
     const isLate = isTerminal(old) || (next.quantity > 0n && old.filled >= next.quantity)
     if (isLate || this.rejectsNext) {
       this.rejectsNext = false
-      if (!isTerminal(old)) {
-        const back = old.filled > 0n && old.statusBefore === "new"
-          ? "partially_filled"
-          : old.statusBefore
-        this.#books.amend(old.id, { ...status(back), replacedBy: "", updatedAt: now })
-      }
+      const back = isTerminal(old) ? {} : { ...status(old.statusBefore), updatedAt: now }
+      this.#books.amend(old.id, { ...back, replacedBy: "" })
       this.#books.tell("order_replace_rejected", old.id, now)
       this.#books.amend(next.id, { legIds: [], parentId: "" })
-      return this.#end(next.id, "rejected", now)
+      this.#end(next.id, "rejected", now)
+      return this.#routeLate(old.id, now)
     }
     const filled = { filled: old.filled, filledValue: old.filledValue }
     const wasAtMarket = isAtMarket(old)
@@ -442,11 +439,25 @@ export class AlpacaExchange {
       isTriggered: old.isTriggered,
       updatedAt: now,
     })
-    const cash = remainingCash(this.#books.order(next.id), 0n)
-    if (this.#books.order(next.id).limitPrice > 0n) this.#books.amend(next.id, { heldCash: cash })
+    if (next.limitPrice > 0n) {
+      const heldCash = remainingCash(this.#books.order(next.id), 0n)
+      this.#books.amend(next.id, { heldCash })
+    }
+    if (next.type === "trailing_stop") {
+      const { highWaterMark } = old
+      const stopPrice = trailingStop(next, highWaterMark, this.#books.listing(next.symbol))
+      this.#books.amend(next.id, { highWaterMark, stopPrice })
+    }
     if (before === "held") return
     this.#books.tell(before === "accepted" ? "accepted" : "new", next.id, now)
     if (wasAtMarket) this.#work(next.id, now)
+    else this.#routeLate(next.id, now)
+  }
+
+  /** Its session has begun, perhaps while something else was under way. */
+  #routeLate(id: string, now: number) {
+    const order = this.#books.order(id)
+    if (order.status === "accepted" && this.#isInSession(order)) this.#route(id, now)
   }
 
   /** Legs and parent of an order that was replaced know the new one. */
@@ -746,9 +757,8 @@ export class AlpacaExchange {
     for (const { id } of this.open) {
       const order = this.#books.order(id)
       if (this.#books.listing(order.symbol).assetClass !== assetClass || isTerminal(order)) continue
-      if (order.status === "accepted" && this.#isInSession(order)) {
-        this.#route(order.id, now)
-      } else if (isAtMarket(order)) this.#work(order.id, now)
+      this.#routeLate(id, now)
+      if (isAtMarket(order)) this.#work(id, now)
     }
   }
 

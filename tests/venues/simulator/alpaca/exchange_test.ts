@@ -302,6 +302,7 @@ Deno.test("a replacement that comes too late is rejected", () => {
   floor.market.trade("AAPL", "99.90", "10", "seller")
   floor.settle()
   assert.equal(floor.order(old).status, "filled")
+  assert.equal(floor.order(old).replacedBy, "")
   assert.equal(floor.order(next).status, "rejected")
   assert.deepEqual(floor.events.slice(-2), ["limit order_replace_rejected", "limit rejected"])
 })
@@ -481,4 +482,31 @@ Deno.test("money borrowed on shares does not buy crypto", () => {
   const { buyingPower, nonMarginableBuyingPower } = floor.exchange.funds
   assert.equal(formatTrimmed(buyingPower), "100000")
   assert.equal(formatTrimmed(nonMarginableBuyingPower), "0")
+})
+
+Deno.test("an order whose session begins while it is replaced is not forgotten", () => {
+  const floor = new Floor()
+  const open = Date.parse("2026-11-24T14:30:00Z")
+  floor.market.enter("closed", CLOSE + 4 * 3_600_000, open)
+  const waiting = { side: "buy", type: "limit", limit_price: "90", qty: "1" }
+  const [old, other] = [floor.placed(waiting), floor.placed(waiting)]
+  const next = floor.replace(old, { limit_price: "91" })
+  const refused = floor.replace(other, { limit_price: "91" })
+  assert.ok(!isRefusal(next) && !isRefusal(refused))
+  floor.market.enter("core", open, open + 6.5 * 3_600_000)
+  floor.settle()
+  assert.deepEqual([floor.order(old).status, floor.order(next).status], ["replaced", "new"])
+})
+
+Deno.test("a trailing stop that is replaced keeps its best price", () => {
+  const floor = new Floor()
+  floor.placed({ side: "buy", qty: "10" })
+  const old = floor.placed({ side: "sell", type: "trailing_stop", trail_price: "2", qty: "10" })
+  const next = floor.replace(old, { trail: "1" })
+  assert.ok(!isRefusal(next))
+  floor.market.trade("AAPL", "103", "1", "buyer")
+  floor.settle()
+  const { highWaterMark, stopPrice, trailPrice, status } = floor.order(next)
+  assert.deepEqual([highWaterMark, stopPrice, trailPrice].map(formatTrimmed), ["103", "102", "1"])
+  assert.equal(status, "new")
 })
