@@ -37,6 +37,8 @@ interface Patient {
   readonly config: VenueConfig
   readonly market: MarketData
   readonly broker: Broker
+  readonly privateUrl: string
+  readonly marketUrl: string
   /** Whether it answers at all, without keys where it can be asked so; its clock minus ours. */
   readonly reach: Effect.Effect<number, VenueError>
 }
@@ -55,6 +57,8 @@ export const examineVenue = Effect.fn("doctor.venue")(function* (
   if (config.mode === "sim") {
     return [ok(name, "simulated inside Keel: it needs no keys and no network")]
   }
+  // Refused, and so never asked.
+  if (config.mode === "live") return []
   const section = config.venues[name]
   if (section === undefined) return []
   const bans = banFile(`${folder}/bans.${name}.json`)
@@ -81,6 +85,7 @@ export const examineVenue = Effect.fn("doctor.venue")(function* (
 const examine = Effect.fnUntraced(function* (patient: Patient) {
   const { broker, config, market, names } = patient
   const { host, section, venue } = names
+  const at = (url: string): Names => ({ ...names, host: new URL(url).host })
   const findings: Array<Finding> = []
   const reached = yield* Effect.result(patient.reach)
   if (Result.isFailure(reached)) {
@@ -100,8 +105,8 @@ const examine = Effect.fnUntraced(function* (patient: Patient) {
   }
   findings.push(ok(`${section} keys`, `${venue} takes them, and they may trade`))
   findings.push(...yield* instruments(market, config, names))
-  findings.push(yield* privateStream(broker, names))
-  findings.push(yield* marketStream(market, config, names))
+  findings.push(yield* privateStream(broker, at(patient.privateUrl)))
+  findings.push(yield* marketStream(market, config, at(patient.marketUrl)))
   return findings
 })
 
@@ -147,7 +152,7 @@ const privateStream = Effect.fnUntraced(function* (broker: Broker, names: Names)
     undecoded: () => {},
   })
   const ended = yield* endOf(stream, () => isUp, STREAM_OPENS_WITHIN_MS)
-  if (ended !== undefined) return fail(what, troubleOf(ended.reason, names))
+  if (ended !== undefined) return streamFinding(what, ended, names)
   if (isUp) return ok(what, "it takes the subscription")
   const says = `nothing was heard of the subscription for ${STREAM_OPENS_WITHIN_MS} ms`
   return fail(what, { says, remedy: "check a firewall or proxy that stops WebSockets" })
@@ -165,9 +170,15 @@ const marketStream = Effect.fnUntraced(function* (
     undecoded: () => {},
   })
   const ended = yield* endOf(stream, () => events > 0, MARKET_LOOK_MS)
-  if (ended !== undefined) return fail(what, troubleOf(ended.reason, names))
+  if (ended !== undefined) return streamFinding(what, ended, names)
   return ok(what, events > 0 ? "prices arrive" : "it is open, and its market quiet")
 })
+
+/** That somebody holds the only place is no fault while that is Keel itself. */
+function streamFinding(what: string, { reason }: VenueError, names: Names): Finding {
+  const trouble = troubleOf(reason, names)
+  return reason._tag === "SlotBusy" ? warn(what, trouble) : fail(what, trouble)
+}
 
 /** Runs a stream until it ends, until `isEnough`, or for so long. */
 const endOf = Effect.fnUntraced(function* (
@@ -192,6 +203,8 @@ const binance = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans
   const traffic = newTraffic()
   const { recvWindowMs, requestTimeoutMs: timeoutMs } = orders
   const wallClockMs = () => Date.now()
+  const marketUrl = section.streamUrl ?? testnet.stream
+  const privateUrl = section.wsApiUrl ?? testnet.wsApi
   const rest = yield* binanceRest({
     url,
     keys,
@@ -208,15 +221,11 @@ const binance = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans
       keyPage: url === testnet.rest ? "testnet.binance.vision" : "Binance's API Management",
     },
     config: section,
-    market: binanceMarket({
-      streamUrl: section.streamUrl ?? testnet.stream,
-      rest,
-      policy,
-      traffic,
-    }),
+    ...{ marketUrl, privateUrl },
+    market: binanceMarket({ streamUrl: marketUrl, rest, policy, traffic }),
     broker: binanceBroker({
       ...{ rest, keys, policy, traffic, recvWindowMs, subscribeTimeoutMs },
-      wsApiUrl: section.wsApiUrl ?? testnet.wsApi,
+      wsApiUrl: privateUrl,
       quoteAsset: "",
       instruments: section.instruments,
     }),
@@ -237,9 +246,11 @@ const alpaca = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans:
     dataUrl: section.dataUrl ?? paper.data,
   })
   const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
+  const marketUrl = section.dataStreamUrl ?? paper.dataStream
+  const privateUrl = section.tradingStreamUrl ?? paper.tradingStream
   const broker = alpacaBroker({
     ...common,
-    streamUrl: section.tradingStreamUrl ?? paper.tradingStream,
+    streamUrl: privateUrl,
     instruments: section.instruments,
   })
   const patient: Patient = {
@@ -251,10 +262,11 @@ const alpaca = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans:
     config: section,
     market: alpacaMarket({
       ...common,
-      streamUrl: section.dataStreamUrl ?? paper.dataStream,
+      streamUrl: marketUrl,
       feed: section.feed,
     }),
     broker,
+    ...{ marketUrl, privateUrl },
     // Nothing can be asked without keys: its clock comes with the account.
     reach: Effect.map(broker.connect, ({ clockOffsetMs }) => clockOffsetMs),
   }
