@@ -295,7 +295,7 @@ const restored = Effect.fnUntraced(function* (
 function heard(state: State, { at, connection, event }: Message<"Heard">, actor: Context) {
   state.frames += 1
   state.lastDataAt = at
-  if (connection !== state.heardConnection) begun(state, connection, at, actor)
+  if (connection > state.heardConnection) begun(state, connection, at, actor)
   const line = state.lines.get(event.instrument)
   const isFirst = state.phase === "connecting"
   if (line !== undefined) {

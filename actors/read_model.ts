@@ -305,7 +305,7 @@ export class ReadModel {
           : account === undefined && link?.cause === undefined
           ? "connecting"
           : "down",
-        ...(account?.reconciledAt !== undefined && { reconciledAt: account.reconciledAt }),
+        ...reconciled(account?.reconciledAt, link?.reconciledAt),
         link: link?.status ?? "connecting",
         ...(link?.lastEventAt !== undefined && { lastEventAt: link.lastEventAt }),
         ...(cause !== undefined && { lastCause: cause }),
@@ -376,8 +376,11 @@ export class ReadModel {
     const price = markPrice(position, mark)
     const ageMs = mark === undefined ? now - position.openedAt : now - mark.heardAt
     const fresh = mark !== undefined && ageMs < mark.staleAfterMs
-    const feed = books.feeds.get(venueOf(position.instrument))
-    const mayOpen = fresh && mark.source === "stream" && feed?.status === "streaming"
+    const venue = venueOf(position.instrument)
+    const line = this.feeds.get(venue)?.instruments
+      .find(({ instrument }) => instrument === position.instrument)
+    const mayOpen = fresh && mark.source === "stream" && line?.withheld === undefined &&
+      books.feeds.get(venue)?.status === "streaming"
     return {
       instrument: position.instrument,
       venue: venueOf(position.instrument),
@@ -523,6 +526,12 @@ function equityView(equity: Equity, asOf: number): EquityView {
   }
 }
 
+/** Written down only when it was news: the last one is the later of the two. */
+function reconciled(written: number | undefined, done: number | undefined) {
+  const at = Math.max(written ?? 0, done ?? 0)
+  return at === 0 ? {} : { reconciledAt: at }
+}
+
 /** The feed's own picture is from its last report: ages go on. */
 function aged(feed: FeedView, marks: ReadonlyMap<InstrumentId, Mark>, now: number): FeedView {
   return {
@@ -532,7 +541,7 @@ function aged(feed: FeedView, marks: ReadonlyMap<InstrumentId, Mark>, now: numbe
       if (mark === undefined) return line
       const ageMs = Math.max(0, Math.round(now - mark.heardAt))
       const fresh = feed.status === "streaming" && mark.source === "stream" &&
-        ageMs < line.staleAfterMs
+        line.withheld === undefined && ageMs < line.staleAfterMs
       return { ...line, ageMs, fresh }
     }),
   }

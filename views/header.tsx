@@ -140,16 +140,17 @@ function feedTroubles({ feeds }: Overview) {
   ) => (
     <p class="trouble warning" id={`trouble-${feed.venue}`} key={feed.venue}>
       <Dot shape={linkShape(feed.status)} />
-      <b>{words(feed.venue)} feed {feed.status}</b>
+      <b>{words(feed.venue)} feed {feed.phase ?? feed.status}</b>
       <span>
         {feed.cause && `${feed.cause}. `}
-        Attempt {feed.attempt} of {feed.attemptMax}
+        {feed.attempt > 0 && `Attempt ${feed.attempt} of ${feed.attemptMax}. `}
         {feed.nextAttemptAt !== undefined && (
           <>
-            , next in <Elapsed at={feed.nextAttemptAt} as="in" />
+            Next try in <Elapsed at={feed.nextAttemptAt} as="in" />.{" "}
           </>
         )}
-        . {feed.status === "polling"
+        {feed.waitsFor !== undefined && `Waiting for ${feed.waitsFor.join(", ")}. `}
+        {feed.status === "polling"
           ? "Prices are polled: they serve exits only; entries are off."
           : "Entries are off; exits, stops and cancels keep working."}
       </span>
