@@ -134,11 +134,6 @@ export class DataDoor {
     })
   }
 
-  /** Symbols that somebody with access to this feed can see. */
-  static shows(path: string, symbol: string): boolean {
-    return ENDPOINTS.some((one) => one.path === path && one.shows(symbol))
-  }
-
   // What clients say
 
   #receive(session: Session, message: unknown) {
@@ -232,7 +227,8 @@ export class DataDoor {
       if (wanted !== "*" && wanted !== symbol) continue
       const body = market.orderbook(symbol)
       if (body === undefined) continue
-      this.#send(session, [{ T: LETTERS.orderbooks, S: symbol, ...body }], "orderbooks", symbol)
+      const text = JSON.stringify([{ T: LETTERS.orderbooks, S: symbol, ...body }])
+      this.#send(session, text, "orderbooks", symbol)
     }
   }
 
@@ -251,16 +247,12 @@ export class DataDoor {
       }
       const text = texts.get(feed)
       if (text === undefined) continue
-      if (delayMs === 0) this.#sendText(session, text, channel, symbol)
-      else this.#parts.later(delayMs, () => this.#sendText(session, text, channel, symbol))
+      if (delayMs === 0) this.#send(session, text, channel, symbol)
+      else this.#parts.later(delayMs, () => this.#send(session, text, channel, symbol))
     }
   }
 
-  #send(session: Session, messages: ReadonlyArray<object>, channel: Channel, symbol: string) {
-    this.#sendText(session, JSON.stringify(messages), channel, symbol)
-  }
-
-  #sendText(session: Session, text: string, channel: Channel, symbol: string) {
+  #send(session: Session, text: string, channel: Channel, symbol: string) {
     const { socket, endpoint: { path } } = session
     if (socket.bufferedAmount > WAITING_MAX) {
       this.#sessions.delete(session)

@@ -89,6 +89,7 @@ export const startSimulatedAlpaca = Effect.fn("SimulatedAlpaca.start")(function*
   const sessions = new Sessions(options.sessions ?? "always")
   const market = new SyntheticAlpacaMarket(seedMarket(PROFILES, seed, now()), {
     now,
+    skewMs: () => skew.ms,
     sessions,
     seed,
   })

@@ -75,6 +75,8 @@ interface Listed {
   readonly ids: Map<string, number>
   /** What the order book channel has shown. */
   shown: { bids: ReadonlyArray<Level>; asks: ReadonlyArray<Level> }
+  /** The last minute of which each feed has been told the bar. */
+  readonly told: Record<Feed, number>
   isHalted: boolean
 }
 
@@ -83,6 +85,7 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
   readonly now: () => number
   readonly sessions: Sessions
   readonly #listed = new Map<string, Listed>()
+  readonly #skewMs: () => number
   readonly #chance: Chance
   readonly #moves = new Array<(move: MarketMove) => void>()
   readonly #hearers = new Array<(message: DataMessage) => void>()
@@ -93,10 +96,18 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
 
   constructor(
     state: SyntheticState,
-    options: { readonly now: () => number; readonly sessions: Sessions; readonly seed: number },
+    options: {
+      /** The venue's clock, which may be wrong. */
+      readonly now: () => number
+      /** How far it is off, milliseconds; the market itself moves in true time. */
+      readonly skewMs: () => number
+      readonly sessions: Sessions
+      readonly seed: number
+    },
   ) {
-    const { now, sessions, seed } = options
+    const { now, skewMs, sessions, seed } = options
     this.now = now
+    this.#skewMs = skewMs
     this.sessions = sessions
     this.#state = state
     this.#chance = Chance.seeded(seed, "prints")
@@ -120,6 +131,8 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
         tape: new Tape({ iex: bars(), sip: bars() }),
         ids: new Map(),
         shown: { bids: [], asks: [] },
+        // What was before this market began is history, not news.
+        told: lastTold(past.minutes.at(-1)),
         isHalted: false,
       })
     }
@@ -189,7 +202,7 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
       this.#phase = phase
       this.#move({ kind: "phase", assetClass: "us_equity" })
     }
-    const [state, events] = stepMarket(PROFILES, this.#state, nowMs)
+    const [state, events] = stepMarket(PROFILES, this.#state, nowMs - this.#skewMs())
     this.#state = state
     const isOpen = this.sessions.isTrading(nowMs)
     for (const event of events) {
@@ -319,7 +332,7 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
 
   #happen(listed: Listed, event: SyntheticEvent) {
     const { symbol } = event
-    const time = this.#stamp(nanosOf(event.time))
+    const time = this.#stamp(nanosOf(event.time + this.#skewMs()))
     if (event.type === "trade") {
       const { price, size, buyerIsMaker } = event
       const exchange = this.#chance.next() < IEX_SHARE
@@ -386,34 +399,25 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
     return conditions
   }
 
-  /** Tells the bars of minutes that have ended by `nowMs`. */
+  /** Tells the bars of the minute that has ended by `nowMs`, once. */
   #closeMinutes(listed: Listed, nowMs: number) {
-    const { instrument: { listing: { symbol } }, tape } = listed
+    const { instrument: { listing: { symbol } }, tape, told } = listed
     const ended = (feed: Feed): Bar | undefined => {
       const last = tape.bars[feed].lastMinute
-      if (last === undefined || last.time + MINUTE_MS > nowMs) return undefined
-      return last.time > (this.#told.get(`${feed} ${symbol}`) ?? 0) ? last : undefined
+      if (last === undefined || last.time + MINUTE_MS > nowMs || last.time <= told[feed]) {
+        return undefined
+      }
+      told[feed] = last.time
+      return last
     }
-    const [iex, sip] = [ended("iex"), ended("sip")]
-    if (iex === undefined && sip === undefined) return
-    for (const [feed, bar] of [["iex", iex], ["sip", sip]] as const) {
-      if (bar !== undefined) this.#told.set(`${feed} ${symbol}`, bar.time)
-    }
-    // What ended before this market began has been told by nobody.
-    if ((iex ?? sip)?.time === undefined || nowMs - ((iex ?? sip)?.time ?? 0) > 3 * MINUTE_MS) {
-      return
-    }
-    const bar = (feed: Feed) => (feed === "iex" ? iex : sip)
-    this.#tell("bars", symbol, (feed) => {
-      const one = bar(feed)
-      return one && barBody(one)
-    })
+    const bars = { iex: ended("iex"), sip: ended("sip") }
+    if (bars.iex === undefined && bars.sip === undefined) return
+    this.#tell("bars", symbol, (feed) => bars[feed] && barBody(bars[feed]))
     this.#tell("dailyBars", symbol, (feed) => {
-      const day = bar(feed) && tape.bars[feed].day(bar(feed)?.time ?? 0)
+      const day = bars[feed] && tape.bars[feed].day(bars[feed].time)
       return day && barBody(day)
     })
   }
-  readonly #told = new Map<string, number>()
 
   /** The bar of a minute that had been told as something else. */
   #tellUpdatedBar(listed: Listed, trade: TapeTrade) {
@@ -421,7 +425,7 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
     const minute = timeMs - timeMs % MINUTE_MS
     const { symbol } = listed.instrument.listing
     this.#tell("updatedBars", symbol, (feed) => {
-      if ((this.#told.get(`${feed} ${symbol}`) ?? 0) < minute) return undefined
+      if (listed.told[feed] < minute) return undefined
       const bar = listed.tape.bars[feed].all({ count: 1, unit: "Min" })
         .findLast((one) => one.time === minute)
       return bar && barBody(bar)
@@ -463,6 +467,11 @@ export class SyntheticAlpacaMarket implements AlpacaMarket {
       : this.#stampedAt + 1_000n
     return this.#stampedAt
   }
+}
+
+function lastTold(bar: Bar | undefined): Record<Feed, number> {
+  const time = bar?.time ?? -Infinity
+  return { iex: time, sip: time }
 }
 
 /** The test feed and crypto never close. */
