@@ -169,6 +169,47 @@ venueTest("every error of the login has its kind", () =>
     }
   }))
 
+venueTest(
+  "corrections, cancels and price bands come along with the trades",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { market } = yield* connectTo(venue.endpoints)
+      const { events, undecoded } = yield* watching(market, [SPY])
+      const trades = () =>
+        of(events, "Trade", SPY).flatMap((each) => "tradeId" in each ? [each] : [])
+      yield* eventually(() => trades()[0])
+      yield* venue.arm({ kind: "trade_correction", symbol: "SPY", price: "590.01" })
+      yield* venue.arm({ kind: "luld", symbol: "SPY", up: "600.5", down: "580.25" })
+      const band = yield* eventually(() =>
+        events.find((event) => event._tag === "PriceBand" && event.instrument === SPY)
+      )
+      assert.ok(band._tag === "PriceBand")
+      assert.deepEqual([band.lower, band.upper].map(formatDecimal), ["580.25", "600.5"])
+      const corrected = yield* eventually(() =>
+        events.find((event) => event._tag === "TradeCorrection")
+      )
+      assert.ok(corrected._tag === "TradeCorrection")
+      assert.equal(formatDecimal(corrected.corrected.price), "590.01")
+      yield* venue.arm({ kind: "trade_cancel", symbol: "SPY" })
+      const canceled = yield* eventually(() => events.find((event) => event._tag === "TradeCancel"))
+      assert.ok(canceled._tag === "TradeCancel" && /^[A-Z]:\d+$/.test(canceled.tradeId))
+      assert.deepEqual(undecoded, [])
+    }),
+)
+
+for (const feed of ["sip", "test"] as const) {
+  const id = feed === "test" ? "FAKEPACA.ALPACA" : AAPL
+  venueTest(`the ${feed} feed streams`, () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { market } = yield* connectTo(venue.endpoints, { feed })
+      const { events, undecoded } = yield* watching(market, [id])
+      yield* eventually(() => of(events, "Quote", id)[0] && of(events, "Trade", id)[0])
+      assert.deepEqual(undecoded, [])
+    }))
+}
+
 venueTest("prices by REST have the venue's time", () =>
   Effect.gen(function* () {
     const venue = yield* simulated()
