@@ -29,7 +29,13 @@ import { makeMarketData as binanceMarket } from "./venues/binance/market_data.ts
 import { makeRest as binanceRest, venueError } from "./venues/binance/rest.ts"
 import type { Broker } from "./venues/broker.ts"
 import { type BanStore, makeGovernor } from "./venues/governor.ts"
-import type { MarketData, VenueError } from "./venues/market_data.ts"
+import {
+  type MarketData,
+  Unreachable,
+  type VenueError,
+  type VenueFailure,
+} from "./venues/market_data.ts"
+import { causeText } from "./venues/socket.ts"
 
 /** A venue, opened as far as it can be without asking it. */
 interface Patient {
@@ -37,6 +43,7 @@ interface Patient {
   readonly config: VenueConfig
   readonly market: MarketData
   readonly broker: Broker
+  readonly url: string
   readonly privateUrl: string
   readonly marketUrl: string
   /** Whether it answers at all, without keys where it can be asked so; its clock minus ours. */
@@ -46,6 +53,7 @@ interface Patient {
 const STREAM_OPENS_WITHIN_MS = 10_000
 /** A stream that has not ended by then flows, or its market is quiet. */
 const MARKET_LOOK_MS = 2_000
+const PLAIN_LOOK_MS = 5_000
 
 /** Everything about one venue, in the order in which one thing needs the other. */
 export const examineVenue = Effect.fn("doctor.venue")(function* (
@@ -89,7 +97,7 @@ const examine = Effect.fnUntraced(function* (patient: Patient) {
   const findings: Array<Finding> = []
   const reached = yield* Effect.result(patient.reach)
   if (Result.isFailure(reached)) {
-    const { reason } = reached.failure
+    const reason = yield* clearer(reached.failure.reason, patient.url)
     // Who is refused by name has been reached.
     const isKeys = reason._tag === "Forbidden" && !/HTTP 4(?:03|51)/.test(reason.detail)
     if (isKeys) findings.push(ok(`${section} host`, `${host} answers`))
@@ -109,6 +117,25 @@ const examine = Effect.fnUntraced(function* (patient: Patient) {
   findings.push(yield* marketStream(market, config, at(patient.marketUrl)))
   return findings
 })
+
+/** A package may swallow why a host cannot be reached: then it is asked once more, plainly. */
+const clearer = Effect.fnUntraced(function* (reason: VenueFailure, url: string) {
+  if (reason._tag !== "Unreachable") return reason
+  const why = yield* Effect.promise(async (signal) => {
+    try {
+      await (await fetch(url, { method: "HEAD", signal })).body?.cancel()
+      return ""
+    } catch (error) {
+      return causeText(deepest(error))
+    }
+  }).pipe(Effect.timeoutOrElse({ duration: PLAIN_LOOK_MS, orElse: () => Effect.succeed("") }))
+  return new Unreachable({ detail: why === "" ? reason.detail : why.slice(0, 200) })
+})
+
+/** `fetch failed` is only what it is called. */
+function deepest(error: unknown): unknown {
+  return error instanceof Error && error.cause !== undefined ? deepest(error.cause) : error
+}
 
 /** One question for all; when that fails, one by one, because the answer names none. */
 const instruments = Effect.fnUntraced(function* (
@@ -221,7 +248,7 @@ const binance = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans
       keyPage: url === testnet.rest ? "testnet.binance.vision" : "Binance's API Management",
     },
     config: section,
-    ...{ marketUrl, privateUrl },
+    ...{ url, marketUrl, privateUrl },
     market: binanceMarket({ streamUrl: marketUrl, rest, policy, traffic }),
     broker: binanceBroker({
       ...{ rest, keys, policy, traffic, recvWindowMs, subscribeTimeoutMs },
@@ -266,7 +293,7 @@ const alpaca = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans:
       feed: section.feed,
     }),
     broker,
-    ...{ marketUrl, privateUrl },
+    ...{ url: tradingUrl, marketUrl, privateUrl },
     // Nothing can be asked without keys: its clock comes with the account.
     reach: Effect.map(broker.connect, ({ clockOffsetMs }) => clockOffsetMs),
   }
