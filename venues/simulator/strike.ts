@@ -50,7 +50,11 @@ function strikeConnections(fault: ConnectionFault, struck: Struck) {
       const event = { e: "serverShutdown", E: desk.now() }
       if (door !== "wsApi") hub.announce(event)
       if (door !== "streams") wsApi.announce(event)
-      return desk.later(fault.ms, () => wire.close(1001, "server shutdown", door))
+      // Only who was told: whoever has come since is on another server.
+      const leaving = wire.sockets(door)
+      return desk.later(fault.ms, () => {
+        for (const socket of leaving) socket.close(1001, "server shutdown")
+      })
     }
     case "outage":
       server.close()
