@@ -244,3 +244,85 @@ scopedTest(
       assert.deepEqual(body.map(({ close }: { close: string }) => close), ["11:04", "16:00"])
     }).pipe(Effect.provide(TestClock.layer())),
 )
+
+// What the venue itself gets wrong
+
+venueTest("its clock can be wrong, and its market goes on", async (venue) => {
+  const ear = await listening(venue, IEX, { quotes: ["SPY"] })
+  await ear.hears(() => heard(ear, "q").length > 0)
+  await arm(venue, { kind: "clock_skew", ms: -3_600_000 })
+  const isOff = ({ t }: { t: string }) => Date.parse(t) < Date.now() - 3_000_000
+  await ear.hears(() => heard(ear, "q").filter(isOff).length >= 5)
+  const { body } = await get(venue, CLOCK)
+  assert.ok(Math.abs(Date.parse(body.timestamp) - Date.now() + 3_600_000) < 60_000)
+  await ear.close()
+})
+
+venueTest(
+  "an order can be accepted and rejected later, and a cancel never finish",
+  async (venue) => {
+    const limit = {
+      symbol: "SPY",
+      qty: "1",
+      side: "buy",
+      type: "limit",
+      limit_price: "100",
+      time_in_force: "day",
+    }
+    const until = async (id: string, status: string) => {
+      while ((await get(venue, `/v2/orders/${id}`)).body.status !== status) {
+        await new Promise((done) => setTimeout(done, 20))
+      }
+    }
+    const struck = async (count: number) => {
+      while (venue.faults.journal.length < count) await new Promise((done) => setTimeout(done, 5))
+    }
+    await arm(venue, { kind: "reject_later" })
+    await struck(1)
+    await until((await order(venue, limit)).id, "rejected")
+    const { id } = await order(venue, limit)
+    await until(id, "new")
+    await arm(venue, { kind: "stuck_cancels", ms: 400 })
+    await struck(2)
+    await fetch(`${venue.endpoints.trading}/v2/orders/${id}`, {
+      method: "DELETE",
+      headers: HEADERS,
+    })
+      .then((response) => response.body?.cancel())
+    await until(id, "pending_cancel")
+    await new Promise((done) => setTimeout(done, 150))
+    assert.equal((await get(venue, `/v2/orders/${id}`)).body.status, "pending_cancel")
+    await until(id, "canceled")
+  },
+)
+
+venueTest("a symbol can stop being tradable, and be traded again", async (venue) => {
+  const buy = { symbol: "NVDA", qty: "1", side: "buy", type: "market", time_in_force: "day" }
+  const isTradable = async () => (await get(venue, "/v2/assets/NVDA")).body.tradable
+  await arm(venue, { kind: "listing", symbol: "NVDA", status: "BREAK" })
+  while (await isTradable()) await new Promise((done) => setTimeout(done, 10))
+  await assert.rejects(order(venue, buy), /refused/)
+  await arm(venue, { kind: "listing", symbol: "NVDA", status: "TRADING" })
+  while (!await isTradable()) await new Promise((done) => setTimeout(done, 10))
+  assert.equal((await order(venue, buy)).symbol, "NVDA")
+})
+
+scopedTest("one seed is one market", () =>
+  Effect.gen(function* () {
+    yield* TestClock.setTime(Date.parse("2026-11-23T15:00:00Z"))
+    const bodies = new Array<unknown>()
+    for (const seed of [5, 5, 6]) {
+      const venue = yield* startVenue({ market: { kind: "synthetic", seed } })
+      const { body } = yield* Effect.promise(() =>
+        get(venue, "/v2/stocks/bars", {
+          symbols: "AAPL,SPY",
+          timeframe: "1Min",
+          start: "2026-11-20",
+          limit: "500",
+        })
+      )
+      bodies.push(body)
+    }
+    assert.deepEqual(bodies[0], bodies[1])
+    assert.notDeepEqual(bodies[1], bodies[2])
+  }).pipe(Effect.provide(TestClock.layer())))
