@@ -14,7 +14,7 @@ import {
   startSimulatedAlpaca,
 } from "../venues/simulator/alpaca/mod.ts"
 import { startFailed } from "./start_failed.ts"
-import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
+import { introduced, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
 /** Where paper money is traded. */
 export const paper = {
@@ -23,6 +23,8 @@ export const paper = {
   dataStream: "wss://stream.data.alpaca.markets",
   tradingStream: "wss://paper-api.alpaca.markets/stream",
 } as const
+
+const keyNames = "APCA_API_KEY_ID and APCA_API_SECRET_KEY"
 
 type Urls = { readonly [Name in keyof typeof paper]: string }
 
@@ -39,9 +41,7 @@ export function alpacaDoor(config: AlpacaConfig, keys: KeyPair, bans: BanStore):
     venue: VENUE,
     label: labelOf("Alpaca", "paper", paper.trading, trading),
     config,
-    open: connect(config, keys, urls, bans).pipe(
-      Effect.tap(({ broker }) => introduce(broker, "APCA_API_KEY_ID and APCA_API_SECRET_KEY")),
-    ),
+    open: introduced(connect(config, keys, urls, bans), keyNames),
   }
 }
 
@@ -90,8 +90,7 @@ const connect = Effect.fn("assembly.alpaca")(function* (
   })
   const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
   const market = makeMarketData({ ...common, streamUrl: urls.dataStream, feed: config.feed })
-  const found = yield* market.instruments(config.instruments)
-  const instruments = yield* allOf(config, found, urls.trading)
+  const instruments = yield* market.instruments(config.instruments)
   const broker = makeBroker({
     ...common,
     streamUrl: urls.tradingStream,

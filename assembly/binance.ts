@@ -16,7 +16,7 @@ import {
 } from "../venues/simulator/binance.ts"
 import type { Traffic } from "../venues/socket.ts"
 import { startFailed } from "./start_failed.ts"
-import { allOf, introduce, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
+import { introduced, labelOf, newTraffic, type VenueDoor } from "./venue.ts"
 
 /** Where paper money is traded. */
 export const testnet = {
@@ -45,9 +45,7 @@ export function binanceDoor(config: BinanceConfig, keys: KeyPair, bans: BanStore
     venue: VENUE,
     label: labelOf("Binance", "testnet", testnet.rest, rest),
     config,
-    open: connect(config, keys, urls, newTraffic(), bans).pipe(
-      Effect.tap(({ broker }) => introduce(broker, keyNames)),
-    ),
+    open: introduced(connect(config, keys, urls, newTraffic(), bans), keyNames),
   }
 }
 
@@ -106,8 +104,7 @@ const connect = Effect.fn("assembly.binance")(function* (
     bans,
   })
   const market = makeMarketData({ streamUrl: urls.stream, rest, policy, traffic })
-  const found = yield* market.instruments(config.instruments)
-  const instruments = yield* allOf(config, found, urls.rest)
+  const instruments = yield* market.instruments(config.instruments)
   const broker = makeBroker({
     wsApiUrl: urls.wsApi,
     rest,

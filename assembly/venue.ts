@@ -33,32 +33,28 @@ export interface VenueDoor {
   readonly open: Effect.Effect<OpenVenue, StartFailed | VenueError>
 }
 
-/** What is missing of `config.instruments` fails; `where` names the host. */
-export function allOf(
-  config: VenueConfig,
-  instruments: ReadonlyArray<Instrument>,
-  where: string,
-): Effect.Effect<ReadonlyArray<Instrument>, StartFailed> {
-  const unknown = config.instruments.find((id) => !instruments.some((each) => each.id === id))
-  return unknown === undefined
-    ? Effect.succeed(instruments)
-    : Effect.fail(new StartFailed({ message: `${where} does not trade ${unknown}` }))
-}
-
-/** Asks who we are; `names` of the keys are said when they are refused. */
-export function introduce(
-  broker: Broker,
+/** Asks who we are, too. A refusal is a mistake in the keys, whose `names` are said. */
+export function introduced(
+  open: VenueDoor["open"],
   names: string,
-): Effect.Effect<void, StartFailed | VenueError> {
-  return broker.connect.pipe(
-    Effect.asVoid,
-    Effect.mapError((error) =>
-      error.reason._tag === "Forbidden"
-        ? new StartFailed({ message: `${error.message}: check ${names}` })
+): VenueDoor["open"] {
+  return open.pipe(
+    Effect.tap(({ broker }) => broker.connect),
+    Effect.mapError((error) => {
+      if (error._tag === "StartFailed") return error
+      const { message, reason } = error
+      if (reason._tag === "Forbidden") {
+        return new StartFailed({ message: `${message}: check ${names}` })
+      }
+      return reason._tag === "Faulty" && reason.detail.startsWith(UNKNOWN_INSTRUMENT)
+        ? new StartFailed({ message: `${message}: check the instruments in keel.json` })
         : error
-    ),
+    }),
   )
 }
+
+/** In the words of all adapters. */
+const UNKNOWN_INSTRUMENT = "no trading rules for "
 
 /** `Binance testnet` on its own host, `Binance at 127.0.0.1:8081` on any other. */
 export function labelOf(name: string, system: string, usual: string, url: string): string {

@@ -10,7 +10,7 @@ import type { Child } from "hono/jsx"
 import { type Command, type CommandReceipt, CommandRefused } from "../domain/command.ts"
 import { PlainPage, Question, Step, Toast } from "../views/ask.tsx"
 import { CommandIdField, FLATTEN_WORD, FlattenQuestion, SwapFields } from "../views/dialogs.tsx"
-import { sentence, symbolOf, words } from "../views/format.ts"
+import { sentence, symbolOf, venueName, words } from "../views/format.ts"
 import { assetsVersion } from "./assets.ts"
 import type { Broadcast } from "./broadcast.tsx"
 import { commandOf, type Fields, paramsOf } from "./commands.ts"
@@ -143,7 +143,12 @@ export function formRoutes(
       const [wish = "", id = ""] = (fields.set ?? "").split(/ (.*)/s)
       const type = wish === "resume" ? "resume" : "pause"
       const scope = { kind: "account", id } as const
-      return briefly(c, fields, { type, scope }, `${words(type)} of ${words(id)} taken.`)
+      return briefly(
+        c,
+        fields,
+        { type, scope },
+        `${type === "pause" ? "Pause" : "Resume"} of ${venueName(id)} taken.`,
+      )
     })
     .post("/controls/flatten", async (c) => {
       const fields = await fieldsOf(c)
@@ -203,7 +208,7 @@ export function formRoutes(
       c,
       "Flatten",
       <Question
-        title={account === "" ? "Flatten everything?" : `Flatten ${words(account)}?`}
+        title={account === "" ? "Flatten everything?" : `Flatten ${venueName(account)}?`}
         action="/controls/flatten"
         answer="Flatten now"
         isDangerous

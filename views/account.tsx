@@ -1,9 +1,9 @@
 /** The accounts, venue by venue: are their books agreed, what lies there, what has come of it. */
 import type { FC } from "hono/jsx"
-import { dollars } from "../domain/dollar.ts"
+import { dollars, isDollar } from "../domain/dollar.ts"
 import type { AccountView, EquityView, RequestLimitView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { percent, quantity, signedUsd, tone, usd, words } from "./format.ts"
+import { figure, percent, quantity, signedUsd, tone, usd, venueName } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { accountShape, Dot, linkShape } from "./status.tsx"
 import { Elapsed } from "./time.tsx"
@@ -69,7 +69,7 @@ const Account: FC<{ account: AccountView }> = ({ account }) => (
       {account.cash.map(({ asset, quantity: held }) => (
         <div key={asset}>
           <dt>{asset}</dt>
-          <dd>{quantity(held)}</dd>
+          <dd>{isDollar(asset) ? figure(held) : quantity(held)}</dd>
         </div>
       ))}
       {account.dust.length > 0 && (
@@ -134,7 +134,7 @@ const Requests: FC<{ limits: ReadonlyArray<RequestLimitView> }> = ({ limits }) =
 
 /** One venue alone; the buttons at the top are for all. */
 const AccountControls: FC<{ account: AccountView }> = ({ account: { paused, venue } }) => {
-  const name = words(venue)
+  const name = venueName(venue)
   return (
     <p class="account-controls">
       <button
@@ -152,7 +152,7 @@ const AccountControls: FC<{ account: AccountView }> = ({ account: { paused, venu
         type="submit"
         form="form-flatten"
         formnovalidate
-        class="btn small danger"
+        class="btn small"
         id={`flatten-${venue}`}
         name="only"
         value={venue}

@@ -54,6 +54,12 @@ export function averagePrice(decimal: string, like: string): string {
   return figure(decimal, Math.max(2, placesOf(like)))
 }
 
+/** An average without a price beside it: cents of what is large, more of what is small. */
+export function roundedPrice(decimal: string): string {
+  const whole = (decimal.split(".")[0] ?? "").replace("-", "").length
+  return figure(decimal, Math.min(Math.max(2, placesOf(decimal)), Math.max(2, 7 - whole)))
+}
+
 /** As it is, without trailing zeros. */
 export function quantity(decimal: string): string {
   return figure(decimal, placesOf(decimal))
@@ -113,7 +119,12 @@ export function symbolOf(instrument: string): string {
 /** `BTC/USDT.BINANCE` is at `Binance`. */
 export function venueNameOf(instrument: string): string {
   const dot = instrument.lastIndexOf(".")
-  return dot > 0 ? words(instrument.slice(dot + 1).toLowerCase()) : ""
+  return dot > 0 ? venueName(instrument.slice(dot + 1)) : ""
+}
+
+/** `binance` is `Binance`. */
+export function venueName(venue: string): string {
+  return venue.slice(0, 1).toUpperCase() + venue.slice(1).toLowerCase()
 }
 
 function placesOf(decimal: string): number {

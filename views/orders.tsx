@@ -2,7 +2,7 @@
 import type { FC } from "hono/jsx"
 import type { OrderView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { price, quantity, symbolOf, venueNameOf, words } from "./format.ts"
+import { price, quantity, roundedPrice, symbolOf, venueNameOf, words } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { orderTone } from "./status.tsx"
 import { Clock } from "./time.tsx"
@@ -35,7 +35,6 @@ export const Orders: FC<{ view: PageView }> = ({ view: { overview } }) =>
 const Row: FC<{ order: OrderView }> = ({ order }) => {
   const { clientOrderId, instrument, side, type, status } = order
   const tone = orderTone(status)
-  const shownPrice = order.averagePrice ?? order.price
   return (
     <tr id={`order-${clientOrderId}`}>
       <td class="dim time">
@@ -55,7 +54,11 @@ const Row: FC<{ order: OrderView }> = ({ order }) => {
         <small>of {quantity(order.quantity)}</small>
       </td>
       <td class="n">
-        {shownPrice === null ? <span class="dim">market</span> : price(shownPrice)}
+        {order.averagePrice !== null
+          ? roundedPrice(order.averagePrice)
+          : order.price !== null
+          ? price(order.price)
+          : <span class="dim">market</span>}
         {order.averagePrice === null && order.price !== null && <small>limit</small>}
       </td>
       <td class="wide reason" title={clientOrderId}>

@@ -281,6 +281,31 @@ testApi("flatten does nothing without the word", async ({ form, runtime }) => {
   assert.equal(runtime.taken.length, 0)
 })
 
+testApi(
+  "one account is paused, resumed and flattened by its own buttons",
+  async ({ form, runtime }) => {
+    const scope = { kind: "account", id: "binance" }
+    for (const type of ["pause", "resume"]) {
+      const fields = { commandId: "a-1", set: `${type} binance` }
+      assert.equal((await form("/controls/account", fields, script)).status, 200)
+      const last = runtime.taken.at(-1)
+      assert.deepEqual([last?.type, last?.scope], [type, scope])
+    }
+    // Without script the button says which, and the page that asks keeps it.
+    const asked = await form("/controls/flatten", {
+      commandId: "f-1",
+      only: "binance",
+      account: "",
+    })
+    const page = await asked.text()
+    assert.match(page, /Flatten Binance\?/)
+    assert.match(page, /name="account" value="binance"/)
+    const confirmed = { commandId: "f-1", account: "binance", confirm: "FLATTEN" }
+    await (await form("/controls/flatten", confirmed, script)).text()
+    assert.deepEqual(runtime.taken.at(-1)?.scope, scope)
+  },
+)
+
 testApi("flatten streams its steps, and ends with what the venue confirmed", async (it) => {
   const answer = await it.form(
     "/controls/flatten",

@@ -8,6 +8,7 @@ import {
   price,
   quantity,
   rate,
+  roundedPrice,
   sentence,
   signed,
   signedPercent,
@@ -15,6 +16,7 @@ import {
   symbolOf,
   tone,
   usd,
+  venueNameOf,
   words,
 } from "../../views/format.ts"
 
@@ -109,9 +111,18 @@ Deno.test("actorName() drops what the place on the page says already", () => {
   assert.equal(actorName("journal"), "journal")
 })
 
+Deno.test("roundedPrice() keeps what an average needs to be read", () => {
+  assert.equal(roundedPrice("65752.65650002"), "65,752.66")
+  assert.equal(roundedPrice("593.7733333"), "593.7733")
+  assert.equal(roundedPrice("0.38214285"), "0.382143")
+  assert.equal(roundedPrice("155.5"), "155.50")
+})
+
 Deno.test("words() and symbolOf() turn names into words", () => {
   assert.equal(words("rest_for_one"), "rest for one")
   assert.equal(words("FeedLost"), "Feed lost")
   assert.equal(symbolOf("BTC/USDT.BINANCE"), "BTC/USDT")
   assert.equal(symbolOf("BRK.B.ALPACA"), "BRK.B")
+  assert.equal(venueNameOf("AAPL.ALPACA"), "Alpaca")
+  assert.equal(venueNameOf("AAPL"), "")
 })
