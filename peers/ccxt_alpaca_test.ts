@@ -1,9 +1,8 @@
 /**
  * ccxt trades at the simulated Alpaca, by REST and by its stream client, as it comes.
  *
- * It knows the crypto of this venue, not its shares. Its private stream reads frames as its WebSocket
- * hands them out, and on Deno that of binary frames is nothing it can read: there orders are asked
- * for.
+ * It knows the crypto of this venue, not its shares. On Deno it cannot read binary frames, which the
+ * private stream consists of: there orders are asked for, and Node hears the stream.
  */
 import assert from "node:assert/strict"
 import ccxt from "ccxt"
@@ -19,6 +18,34 @@ function configured({ trading, data, dataStream, tradingStream, key, secret }: A
     secret,
     urls: { api: { trader: trading, market: data, broker: trading, ws } },
   })
+}
+
+interface Told {
+  readonly filled: number
+  readonly first: ReadonlyArray<{ readonly isOurs: boolean; readonly amount: number }>
+}
+
+/** The same release, from the same lock file, laid out as Node wants it. */
+async function onNode(alpaca: AlpacaAddresses) {
+  const folder = await Deno.makeTempDir({ prefix: "keel-peers-" })
+  try {
+    for (const name of ["deno.json", "deno.lock", "ccxt_on_node.mjs"]) {
+      await Deno.copyFile(new URL(name, import.meta.url), `${folder}/${name}`)
+    }
+    const run = async (command: string, ...args: ReadonlyArray<string>) => {
+      const { success, stdout, stderr } = await new Deno.Command(command, {
+        args: [...args],
+        cwd: folder,
+      }).output()
+      if (!success) throw new Error(new TextDecoder().decode(stderr))
+      return new TextDecoder().decode(stdout)
+    }
+    await run(Deno.execPath(), "install", "--quiet", "--node-modules-dir=auto")
+    const answer = await run("node", "ccxt_on_node.mjs", JSON.stringify(alpaca))
+    return JSON.parse(answer) as Told
+  } finally {
+    await Deno.remove(folder, { recursive: true })
+  }
 }
 
 peerTest("ccxt trades at the simulated Alpaca", async ({ alpaca }, step) => {
@@ -86,6 +113,11 @@ peerTest("ccxt trades at the simulated Alpaca", async ({ alpaca }, step) => {
       }
     }
     await within(ANSWER_MS, "the cancel", canceled())
+  })
+  await step("a fill on the private stream, on Node", async () => {
+    const told = await within(ANSWER_MS, "Node", onNode(alpaca))
+    assert.equal(told.filled, 0.01)
+    assert.ok(told.first.length > 0 && told.first.every((one) => one.isOurs && one.amount > 0))
   })
   await step("an order below the least, insufficient funds, an unknown order", async () => {
     await assert.rejects(
