@@ -37,7 +37,7 @@ import {
   type State,
   want,
 } from "./feed/state.ts"
-import { tellWithheld, watch, withheldOf, withhold } from "./feed/watch.ts"
+import { tellWithheld, watch, watchTroubles, withheldOf, withhold } from "./feed/watch.ts"
 import { follow, keepUp, record } from "./journal.ts"
 import { feedOf, Monitor, portfolioKeeperOf, riskManagerOf, runnerOf } from "./names.ts"
 import { behavior } from "./runtime/mod.ts"
@@ -219,6 +219,8 @@ const lost = Effect.fnUntraced(function* (
       rule: wait.rule,
       ...(wait.rule === "rate_limited" && { retryAt: Math.round(at + wait.delayMs) }),
     },
+    // Before it is said that prices are polled: what has an alert of its own needs no other.
+    ...watchTroubles(state, at),
     ...(saysPolling
       ? [
         { _tag: "FeedPolling", venue } as const,

@@ -133,8 +133,9 @@ export function narrate(event: Event): Line {
       return line("warning", event.instrument, `${event.status}: ${event.reason}`)
     case "InstrumentResumed":
       return plain(event.instrument, "trading again")
-    case "AlertRaised":
     case "AlertUpdated":
+      return plain("alerter", `${event.title}: ${event.detail}`)
+    case "AlertRaised":
       return line(
         event.severity === "critical" ? "error" : "warning",
         "alerter",

@@ -163,7 +163,8 @@ function pollQuiet(state: State, now: number, actor: Context) {
 
 // ---- what lasts ----------------------------------------------------------------------------
 
-function watchTroubles(state: State, now: number): ReadonlyArray<Event> {
+/** What has begun and what has ended of it, each once. */
+export function watchTroubles(state: State, now: number): ReadonlyArray<Event> {
   const { venue } = state.options.market
   const found = troublesOf(state, now)
   const events = new Array<Event>()

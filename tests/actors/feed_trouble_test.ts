@@ -451,6 +451,7 @@ everySeed("a stream that flaps every two seconds is one trouble, and stays off",
   // It does not flicker: once it is known to flap, two seconds of data are not enough.
   assert.equal(world.events("FeedRestored").length, restoredBefore)
   assert.equal(raised(world, `feed:${VENUE}:flapping`), 1)
+  assert.equal(raised(world, `feed:${VENUE}`), 0)
   assert.deepEqual(world.events("SourceChanged").map(({ source }) => source), ["rest"])
   assert.ok(venue.connectsAt.length <= 50, `${venue.connectsAt.length} connections`)
   keel.until(() => status(world) === "streaming", 30_000)
