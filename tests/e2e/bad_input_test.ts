@@ -111,7 +111,7 @@ for (const { name, files = {}, args, code, line } of cases) {
   })
 }
 
-for (const damaged of ["keel.db", "venue.db"]) {
+for (const damaged of ["keel.db", "venue.db", "alpaca.db"]) {
   Deno.test(`bad input: a damaged ${damaged} is named and left as it is`, async () => {
     await using folder = await temporaryFolder()
     const { keel } = await startKeel(["--data", folder.path])

@@ -121,7 +121,7 @@ Deno.test("kill -9 and start again: pause, positions, orders and assignments of 
   await using __ = second.keel
   const after = await eventually(
     () => stateOf(second.url),
-    ({ accounts }) => accounts[0]?.status === "ready",
+    ({ accounts }) => accounts.every(({ status }) => status === "ready"),
     15_000,
   )
   assert.equal(after.tradingState, "halted")

@@ -3,7 +3,7 @@ import assert from "node:assert/strict"
 import { command, stateOf } from "./api.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
 
-Deno.test("a first run has fresh prices at once, and within two minutes a fill and a moving equity", async () => {
+Deno.test("a first run has fresh prices of both venues at once, and within three minutes fills and a moving equity at each", async () => {
   await using folder = await temporaryFolder()
   const { keel, url } = await startKeel(["--data", folder.path])
   await using _ = keel
@@ -11,23 +11,39 @@ Deno.test("a first run has fresh prices at once, and within two minutes a fill a
     () => stateOf(url),
     ({ feeds, accounts }) =>
       accounts.every(({ status }) => status === "ready") &&
+      feeds.every(({ status }) => status === "streaming") &&
       feeds.flatMap(({ instruments }) => instruments).every(({ fresh, price }) =>
         fresh && price !== null
       ),
-    15_000,
+    20_000,
   )
   assert.equal(first.mode, "sim")
-  assert.deepEqual(first.feeds.map(({ status }) => status), ["streaming"])
+  assert.deepEqual(
+    first.accounts.map(({ venue, label }) => `${venue}: ${label}`),
+    ["binance: Binance simulated", "alpaca: Alpaca simulated"],
+  )
+  assert.deepEqual(first.feeds.map(({ venue }) => venue), ["binance", "alpaca"])
+  assert.equal(first.equity.start, "200000")
+  const venueOf = (instrument: string) => instrument.split(".").at(-1)?.toLowerCase()
   const traded = await eventually(
     () => stateOf(url),
-    ({ orders, equity }) =>
-      orders.some(({ status }) => status === "filled") && equity.total !== first.equity.total,
-    120_000,
+    ({ orders, accounts }) =>
+      accounts.every(({ venue, equity }) =>
+        orders.some(({ status, instrument }) =>
+          status === "filled" && venueOf(instrument) === venue
+        ) && equity?.total !== "100000"
+      ),
+    180_000,
   )
-  const filled = traded.orders.find(({ status }) => status === "filled")
-  const fill = traded.fills.find(({ clientOrderId }) => clientOrderId === filled?.clientOrderId)
-  assert.ok(fill, "a filled order has its fills")
-  assert.ok(Number(fill.price) > 0 && Number(fill.fee) > 0)
+  for (const { venue } of traded.accounts) {
+    const filled = traded.orders.find(({ status, instrument }) =>
+      status === "filled" && venueOf(instrument) === venue
+    )
+    assert.match(filled?.clientOrderId ?? "", new RegExp(`^keel-[a-z0-9]{8}-${venue}-\\d+$`))
+    const fill = traded.fills.find(({ clientOrderId }) => clientOrderId === filled?.clientOrderId)
+    assert.ok(fill, "a filled order has its fills")
+    assert.ok(Number(fill.price) > 0 && Number(fill.fee) >= 0)
+  }
 })
 
 Deno.test("a crash inside a strategy restarts that strategy alone, and the tree shows it", async () => {
@@ -38,7 +54,8 @@ Deno.test("a crash inside a strategy restarts that strategy alone, and the tree 
   const before = await eventually(
     () => stateOf(url),
     ({ actors, accounts }) =>
-      accounts[0]?.status === "ready" && actors.some((actor) => actor.path === path),
+      accounts.every(({ status }) => status === "ready") &&
+      actors.some((actor) => actor.path === path),
     15_000,
   )
   await command(url, { type: "crash_actor", scope: { kind: "all", id: path } })
@@ -58,7 +75,7 @@ Deno.test("a crash inside a strategy restarts that strategy alone, and the tree 
     assert.equal(actor.restarts, 0, actor.path)
     assert.equal(actor.startedAt, same?.startedAt, `${actor.path} was not touched`)
   }
-  assert.equal(after.feeds[0]?.reconnects, 0)
+  assert.deepEqual(after.feeds.map(({ reconnects }) => reconnects), [0, 0])
   assert.ok(after.events.some(({ type, source }) => type === "ActorRestarted" && source === path))
 })
 
