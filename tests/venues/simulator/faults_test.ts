@@ -339,6 +339,21 @@ venueTest(
   },
 )
 
+venueTest("a mute connection answers pings and says nothing more", async (venue) => {
+  const ear = await new Ear(`${venue.endpoints.ws}/ws/btcusdt@bookTicker`).opened()
+  await ear.count(1)
+  await arm(venue, { kind: "mute", match: { door: "streams" } })
+  while (venue.faults.journal.length === 0) await new Promise((done) => setTimeout(done, 5))
+  await ear.ping()
+  const count = ear.heard.length
+  await new Promise((done) => setTimeout(done, 1_000))
+  await ear.ping()
+  assert.equal(ear.heard.length, count)
+  const other = await new Ear(`${venue.endpoints.ws}/ws/btcusdt@bookTicker`).opened()
+  await other.count(1)
+  await Promise.all([ear.close(), other.close()])
+})
+
 venueTest("serverShutdown is announced in both doors' shapes before the end", async (venue) => {
   const [wrapped, bare, api] = await Promise.all([
     new Ear(`${venue.endpoints.ws}/stream`).opened(),
