@@ -258,6 +258,20 @@ doctorTest(
 )
 
 doctorTest(
+  "a stream that nobody serves is told with its own host",
+  (folder) =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { endpoints } = yield* Effect.scoped(badVenue(() => {}))
+      const config = binanceAt({ ...venue.endpoints, wsApi: endpoints.wsApi })
+      const { about } = yield* diagnose(folder, config, keys)
+      assert.ok(about("binance private stream").startsWith("FAIL"))
+      assert.ok(about("binance private stream").includes(new URL(endpoints.wsApi).host))
+      assert.match(about("binance market stream"), /^ok/)
+    }),
+)
+
+doctorTest(
   "inside a ban that is remembered the venue is not asked at all",
   (folder) =>
     Effect.gen(function* () {
@@ -329,6 +343,21 @@ doctorTest(
       yield* Effect.sleep(150)
       const revoked = yield* diagnose(folder, config, alpacaKeys)
       assert.match(revoked.about("alpaca keys"), /FAIL .*wrong, revoked/)
+    }),
+)
+
+doctorTest(
+  "no network to Alpaca is told as what it is",
+  (folder) =>
+    Effect.gen(function* () {
+      const venue = yield* alpaca()
+      const unknown = { ...venue.endpoints, trading: "http://no-such-venue.invalid" }
+      const { about } = yield* diagnose(folder, alpacaAt(unknown), alpacaKeys)
+      assert.match(about("alpaca host"), /FAIL .*name no-such-venue\.invalid cannot be resolved/)
+      const { endpoints } = yield* Effect.scoped(badVenue(() => {}))
+      const closed = { ...venue.endpoints, trading: endpoints.rest }
+      const refused = yield* diagnose(folder, alpacaAt(closed), alpacaKeys)
+      assert.match(refused.about("alpaca host"), /FAIL .*connection refused/)
     }),
 )
 
