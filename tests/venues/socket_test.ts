@@ -27,6 +27,12 @@ function socketTest<E>(name: string, body: () => Effect.Effect<void, E, Scope.Sc
 const open = (port: number, traffic = { framesReceived: 0, requestsOpen: 0 }) =>
   openConnection({ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy, traffic })
 
+const openAwaited = (port: number) =>
+  openConnection({
+    ...{ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy },
+    ...{ traffic: { framesReceived: 0, requestsOpen: 0 }, awaitsClose: true },
+  })
+
 const portOf = (server: { address(): AddressInfo | string | null }) =>
   (server.address() as AddressInfo).port
 
@@ -260,6 +266,30 @@ socketTest(
     }),
 )
 
+socketTest(
+  "a close that is awaited is over when the scope is, or the grace is",
+  () =>
+    Effect.gen(function* () {
+      for (const answers of [true, false]) {
+        const { port, server } = yield* peer((socket) => {
+          // Reads nothing any more, so it never answers a closing handshake.
+          if (!answers) socket.pause()
+        })
+        const scope = yield* Scope.make()
+        yield* Effect.provideService(openAwaited(port), Scope.Scope, scope)
+        const began = performance.now()
+        yield* Scope.close(scope, Exit.void)
+        const tookMs = performance.now() - began
+        if (answers) assert.ok(tookMs < policy.closeGraceMs, `${tookMs} ms`)
+        else assert.ok(tookMs >= policy.closeGraceMs * 0.9 && tookMs < 1_000, `${tookMs} ms`)
+        // The peer has heard it.
+        if (answers) assert.ok([...server.clients].every(({ readyState }) => readyState >= 2))
+        for (const client of server.clients) client.resume()
+        while (server.clients.size > 0) yield* Effect.sleep(10)
+      }
+    }),
+)
+
 socketTest("interrupting the opening leaves nothing behind", () =>
   Effect.gen(function* () {
     const taken: Array<TcpSocket> = []
@@ -278,7 +308,7 @@ socketTest("interrupting the opening leaves nothing behind", () =>
   }))
 
 Deno.test("retryAfterMs() reads seconds, and waits a minute where nothing is said", () => {
-  assert.deepEqual(["42", "0", "1.5"].map(retryAfterMs), [42_000, 0, 1_500])
+  assert.deepEqual(["42", "0", "1.5"].map((each) => retryAfterMs(each)), [42_000, 0, 1_500])
   for (
     const header of [undefined, "", " ", "soon", "-5", "Wed, 21 Oct 2026 07:28:00 GMT", "Infinity"]
   ) {

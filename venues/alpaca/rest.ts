@@ -266,7 +266,10 @@ async function failureOf(error: unknown): Promise<Refused | VenueFailure> {
   const text = await response.text().catch(() => "")
   const body = Result.flatMap(parsed(text), Schema.decodeUnknownResult(ErrorBody))
   if (status === 429 || Result.isFailure(body)) {
-    return refusal(status, response.headers.get("retry-after") ?? undefined)
+    const [retryAfter, date] = ["retry-after", "date"].map((name) =>
+      response.headers.get(name) ?? undefined
+    )
+    return refusal(status, retryAfter, undefined, date)
   }
   return new Refused({ code: body.success.code ?? 0, text: body.success.message, status })
 }

@@ -367,14 +367,16 @@ venueTest(
       const venue = yield* simulated()
       const { market } = yield* connectTo(venue.endpoints)
       const statuses: Array<string> = []
+      let heard = 0
       yield* Effect.forkScoped(market.stream([AAPL], {
         event: (event) => {
+          heard++
           if (event._tag === "Status") statuses.push(`${event.status} ${event.reason}`)
           return true
         },
         undecoded: () => {},
       }))
-      yield* Effect.sleep(300)
+      yield* eventually(() => heard > 0 || undefined)
       yield* venue.arm({ kind: "halt", symbol: "AAPL", code: "T1", reason: "Halt News Pending" })
       yield* eventually(() => statuses.find((each) => each.startsWith("halted T1")))
       yield* venue.arm({ kind: "resume", symbol: "AAPL" })
@@ -542,3 +544,38 @@ venueTest("a private stream that never listens has not come up", () =>
     const second = yield* Effect.flip(other.broker.stream({ event: () => {}, undecoded: () => {} }))
     assert.match(second.message, /does not stream trade_updates/)
   }))
+
+venueTest(
+  "a fill that is told twice has one name, and a cut stream says so",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated({ partialFillProbability: 0 })
+      const { broker } = yield* connectTo(venue.endpoints)
+      const { events, fiber } = yield* listening(broker)
+      yield* venue.arm({ kind: "duplicate", count: 1, match: { event: "fill" } })
+      yield* broker.submit(buy)
+      yield* eventually(() => fillsOf(events).length === 2 || undefined)
+      assert.equal(new Set(fillsOf(events).map(({ executionId }) => executionId)).size, 1)
+      yield* venue.arm({ kind: "cut_connections", match: { door: "tradingStream" } })
+      const error = yield* Effect.flip(Fiber.join(fiber))
+      assert.deepEqual([error.doing, error.reason._tag], ["private stream", "Closed"])
+      const again = yield* listening(broker)
+      yield* broker.submit({ ...buy, clientOrderId: "keel-2" })
+      yield* until(again.events, "keel-2", "filled")
+    }),
+)
+
+venueTest(
+  "a rejection that comes after the acknowledgement is reported",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker } = yield* connectTo(venue.endpoints)
+      const { events } = yield* listening(broker)
+      yield* venue.arm({ kind: "reject_later", count: 1 })
+      yield* eventually(() => venue.faults.journal[0])
+      yield* broker.submit(buy)
+      yield* until(events, "keel-1", "rejected")
+      assert.deepEqual(yield* broker.openOrders, [])
+    }),
+)
