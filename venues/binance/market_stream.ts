@@ -205,7 +205,7 @@ interface Ids {
 }
 
 /** By the venue's own numbers: trades are dense, updates only rise. */
-class ByIds implements Handover<Trade | Quote> {
+export class ByIds implements Handover<Trade | Quote> {
   #last = new Map<InstrumentId, Ids>()
   /** As it was at the last turn. */
   #floor: ReadonlyMap<InstrumentId, Ids> = new Map()

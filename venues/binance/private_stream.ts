@@ -14,7 +14,7 @@ import { type LivenessPolicy, refusal, type Traffic } from "../socket.ts"
 import { openGoverned } from "./connection.ts"
 import { decodePrivateFrame } from "./decode.ts"
 import { bannedUntil } from "./request_costs.ts"
-import { refusedFailure, type Rest, TEXT_MAX } from "./rest.ts"
+import { refusedFailure, type Rest, TEXT_MAX, WRONG_TIME } from "./rest.ts"
 import {
   type Handover,
   type Line,
@@ -138,6 +138,8 @@ const connection = Effect.fnUntraced(function* (
       const failure = taken(frame, now)
       if (failure === undefined) continue
       yield* rest.heed(failure)
+      // The next connection signs with the right time.
+      if (isWrongTime(failure)) yield* Effect.ignore(rest.syncClock)
       return yield* failed(failure)
     }
     if (isLoggedOn && !wasLoggedOn) {
@@ -149,6 +151,10 @@ const connection = Effect.fnUntraced(function* (
     yield* Effect.ignore(readBalances)
   }))
 })
+
+function isWrongTime(failure: VenueFailure): boolean {
+  return failure._tag === "Faulty" && failure.detail.startsWith(String(WRONG_TIME))
+}
 
 const signed = Effect.fnUntraced(function* (options: PrivateStreamOptions) {
   const { keys, recvWindowMs, rest } = options

@@ -340,3 +340,34 @@ venueTest(
       assert.equal((yield* Effect.flip(broker.submit(buy)))._tag, "OrderNotSent")
     }),
 )
+
+venueTest(
+  "a private stream that is refused for its time has the right one the next time",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { broker, rest } = yield* connectTo(venue.endpoints, { skewMs: -60_000 })
+      const refused = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
+      assert.match(refused.message, /-1021/)
+      assert.ok(Math.abs(rest.clockOffsetMs() - 60_000) < 500)
+      yield* listening(broker)
+    }),
+)
+
+venueTest(
+  "an upgrade that is refused with a time to wait keeps connections back, not requests",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated({
+        faults: [{ kind: "refuse_upgrade", status: 429, retryAfterSeconds: 30, count: 1 }],
+      })
+      const { broker, market } = yield* connectTo(venue.endpoints)
+      const sink = { event: () => true, undecoded: () => {} }
+      const first = (yield* Effect.flip(market.stream([BTC], sink))).reason
+      assert.ok(first._tag === "Throttled" && first.sent !== false && first.retryAfterMs === 30_000)
+      const second =
+        (yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))).reason
+      assert.ok(second._tag === "Throttled" && second.sent === false)
+      assert.ok((yield* broker.balances).length > 0)
+    }),
+)
