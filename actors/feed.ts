@@ -60,6 +60,8 @@ export function feed(options: FeedOptions) {
       key: (message) => conflationKey(message),
     },
     backoff: { baseMs: 200, capMs: 10_000, resetAfterMs: 60_000 },
+    // What an earlier incarnation heard is nothing to go on with: this one begins with a gap.
+    keepOverRestart: ({ _tag }) => _tag !== "Heard" && _tag !== "Polled" && _tag !== "Filled",
     init: Effect.fn("Feed.init")(function* (actor: Context) {
       const books = yield* follow(actor)
       const state = initial(books, options, memory, actor.now())

@@ -60,7 +60,7 @@ const waitOutBan = Effect.fnUntraced(function* (state: State, actor: Context) {
 
 const connectOnce = Effect.fnUntraced(function* (state: State, actor: Context) {
   const { market, instruments, mailboxMax } = state.options
-  const id = ++state.connections
+  const id = ++state.memory.connections
   const connection: Connection = {
     id,
     startedAt: actor.now(),

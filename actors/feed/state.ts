@@ -209,7 +209,6 @@ export interface State {
   confirmed: number
   confirming: number
   connection: Connection | undefined
-  connections: number
   drift: Drift
   lateSince: number | undefined
   /** Connections cut for coming late since entries were on last. */
@@ -232,6 +231,8 @@ export interface State {
 
 /** What outlives an incarnation: a crash is no reason to hurry a venue. */
 export interface Memory {
+  /** Connections made so far: each has a number of its own. */
+  connections: number
   budget: ConnectionBudget | undefined
   link: Link
 }
@@ -239,7 +240,7 @@ export interface Memory {
 export type Context = ActorContext<FeedMessage>
 
 export function freshMemory(): Memory {
-  return { budget: undefined, link: freshLink }
+  return { connections: 0, budget: undefined, link: freshLink }
 }
 
 /** An outage does not end because this process has crashed in it. */
@@ -278,7 +279,6 @@ export function initial(books: Books, given: FeedOptions, memory: Memory, now: n
     confirmed: 0,
     confirming: 0,
     connection: undefined,
-    connections: 0,
     drift: noDrift,
     lateSince: undefined,
     lateCuts: 0,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { Effect } from "effect"
 import type { FeedOptions } from "../../actors/feed.ts"
 import { Journal } from "../../actors/journal.ts"
 import type { TreeOptions } from "../../actors/tree.ts"
@@ -479,6 +480,28 @@ everySeed("a strategy that waits for what nobody subscribes to is an alarm", (wo
   const keel = trading(world, { assignments: [assignment("absent", "DOGE/USDT.BINANCE")] })
   keel.run(500)
   assert.deepEqual(openAlerts(world), [`feed:${VENUE}:nothing_to_watch`])
+  keel.stop()
+})
+
+everySeed("what waited through a crash of the feed does not hold up its recovery", (world) => {
+  const disk = { delayMs: 0 }
+  const keel = trading(world, {
+    store: (store) => ({
+      ...store,
+      append: (records) => Effect.suspend(() => Effect.delay(store.append(records), disk.delayMs)),
+    }),
+  })
+  // Writes for four seconds that it is lost, while data of new connections waits.
+  disk.delayMs = 4_000
+  for (let i = 0; i < 3; i++) {
+    world.venue.cutMarket()
+    keel.run(1_100)
+  }
+  keel.crash(paths.feed)
+  disk.delayMs = 0
+  keel.run(6_000).until(() => status(world) === "streaming", 10_000).run(500)
+  assert.equal(keel.restarts(paths.feed), 1)
+  assert.equal(line(keel).fresh, true)
   keel.stop()
 })
 
