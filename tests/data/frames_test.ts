@@ -107,8 +107,8 @@ dataTest("every user data frame decodes or is reported, and tells the order's st
   assert.deepEqual(states, {
     account_position: "Balances",
     account_position_wrapped: "Balances",
-    balance_update: "Ignored",
-    balance_update_wrapped: "Ignored",
+    balance_update: "BalanceMoved",
+    balance_update_wrapped: "BalanceMoved",
     execution_report_canceled: "Report canceled",
     execution_report_expired: "Report expired",
     execution_report_new: "Report accepted",
@@ -134,7 +134,7 @@ dataTest("the frames in the documents of another client decode or are reported",
   assert.ok(all.length > 20, `${all.length}`)
   assert.deepEqual(tags["Account/Order.txt"]?.at(-1), "Report")
   assert.deepEqual(tags["Account/AccountPosition.txt"]?.at(-1), "Balances")
-  assert.deepEqual(tags["Account/Balance.txt"]?.at(-1), "Ignored")
+  assert.deepEqual(tags["Account/Balance.txt"]?.at(-1), "BalanceMoved")
   assert.deepEqual(tags["ExchangeData/Trades.txt"]?.at(-1), "Trade")
   assert.deepEqual(tags["ExchangeData/BookTicker.txt"]?.at(-1), "Quote")
 })

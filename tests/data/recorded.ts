@@ -29,3 +29,10 @@ export function linesOf(name: string): ReadonlyArray<string> {
 export function filesOf(name: string): ReadonlyArray<string> {
   return [...Deno.readDirSync(pathOf(name))].map((entry) => `${name}/${entry.name}`).sort()
 }
+
+/** All files in a folder and the folders below it. */
+export function filesBelow(name: string): ReadonlyArray<string> {
+  return [...Deno.readDirSync(pathOf(name))].flatMap((entry) =>
+    entry.isDirectory ? filesBelow(`${name}/${entry.name}`) : [`${name}/${entry.name}`]
+  ).sort()
+}
