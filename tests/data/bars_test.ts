@@ -66,7 +66,7 @@ dataTest("12,477 recorded trades make exactly the 2,469 recorded minute bars", (
     .map((line) => line.split(","))
     .map(([time, ...cells]) => bar(instrument, MINUTE, Number(time), cells))
   assert.equal(recorded.length, 2_469)
-  const shown = (each: Bar) => `${prices(each)} ${Number(formatDecimal(each.volume)).toFixed(6)}`
+  const shown = (each: Bar) => `${prices(each)} ${formatDecimal(each.volume)}`
   assert.deepEqual(bars.map(shown), recorded.map(shown))
 })
 
