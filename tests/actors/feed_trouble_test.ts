@@ -14,6 +14,7 @@ import {
   assignment,
   everySeed,
   type Keel,
+  paths,
   STALE_AFTER_MS,
   START_MS,
   type World,
