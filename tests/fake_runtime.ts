@@ -10,6 +10,7 @@ import {
   type CommandReceipt,
   CommandRefused,
 } from "../domain/command.ts"
+import { venueOf } from "../domain/instrument.ts"
 import type {
   ActorView,
   AlertView,
@@ -50,6 +51,7 @@ const markets: ReadonlyArray<Market> = [
   { instrument: "ETH/USDT.BINANCE", base: 3_488.3, swing: 9, places: 2 },
   { instrument: "SOL/USDT.BINANCE", base: 184.16, swing: 0.8, places: 2 },
   { instrument: "DOGE/USDT.BINANCE", base: 0.38214, swing: 0.0016, places: 5 },
+  { instrument: "AAPL.ALPACA", base: 228.4, swing: 0.9, places: 2 },
 ]
 
 interface Holding {
@@ -189,6 +191,37 @@ export class FakeRuntime implements HttpDeps {
         dust: [{ asset: "DOGE", quantity: "0.37" }],
         paused: false,
         requests: [{ name: "weight_1m", used: 212, limit: 6_000, windowMs: 60_000, waiting: 0 }],
+      }, {
+        venue: "alpaca",
+        label: `alpaca ${this.options.mode ?? "sim"}`,
+        status: "ready",
+        reconciledAt: now - 11_000,
+        link: "streaming",
+        lastEventAt: now - 31_000,
+        clockOffsetMs: 12,
+        cash: [{ asset: "USD", quantity: "50000" }],
+        dust: [],
+        equity: {
+          total: "50000",
+          cash: "50000",
+          realisedPnl: "0",
+          unrealisedPnl: "0",
+          fees: "0",
+          asOf: now,
+          start: "50012.5",
+          drawdown: "0.00025",
+          peak: "50012.5",
+          exposure: "0",
+        },
+        paused: true,
+        requests: [{
+          name: "alpaca:trading",
+          used: 200,
+          limit: 200,
+          windowMs: 60_000,
+          waiting: 1,
+          bannedUntil: now + 20_000,
+        }],
       }],
       equity: {
         total: total.toFixed(2),
@@ -206,7 +239,7 @@ export class FakeRuntime implements HttpDeps {
       orders: this.#orders,
       fills: this.#fills,
       strategies: this.#strategies,
-      feeds: [this.#feed()],
+      feeds: [this.#feed("binance", this.#feedStatus), this.#feed("alpaca", "streaming")],
       actors: this.#actors.map((actor, i) => ({
         ...actor,
         mailboxDepth: actor.kind === "actor" ? (this.#steps * 7 + i * 5) % 9 : 0,
@@ -514,13 +547,13 @@ export class FakeRuntime implements HttpDeps {
     }
   }
 
-  #feed(): FeedView {
+  #feed(venue: string, status: FeedView["status"]): FeedView {
     const now = this.now()
     const isEmpty = this.options.isEmpty ?? false
-    const isStreaming = this.#feedStatus === "streaming"
+    const isStreaming = status === "streaming"
     return {
-      venue: "binance",
-      status: isEmpty ? "connecting" : this.#feedStatus,
+      venue,
+      status: isEmpty ? "connecting" : status,
       attempt: isStreaming ? 0 : 2,
       attemptMax: 5,
       lastDataAt: isEmpty ? null : isStreaming ? now - 100 : this.#feedSince,
@@ -530,7 +563,7 @@ export class FakeRuntime implements HttpDeps {
       reconnects: 1,
       framesPerSecond: isStreaming && !isEmpty ? 848 + this.#steps % 40 : 0,
       undecoded: 0,
-      instruments: markets.map((market, i) => {
+      instruments: markets.filter((each) => venueOf(each.instrument) === venue).map((market, i) => {
         const price = this.#price(market.instrument)
         const tick = 10 ** -market.places
         const isPolled = market.instrument.startsWith("SOL")
