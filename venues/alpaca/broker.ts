@@ -10,6 +10,7 @@ import { trading } from "@alpacahq/alpaca-trade-api"
 import { decimal, subtract, zero } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Balance, Broker, OrderReport } from "../broker.ts"
+import type { Priority } from "../governor.ts"
 import { Faulty, Forbidden, VenueError } from "../market_data.ts"
 import type { LivenessPolicy, Traffic } from "../socket.ts"
 import { cryptoFee, TAKER_FEE_BPS } from "./crypto_fee.ts"
@@ -59,7 +60,7 @@ export function makeBroker(options: BrokerOptions): Broker {
     Effect.suspend(() => {
       const id = known.orderId(clientOrderId)
       return id === undefined
-        ? Effect.map(orderOf(rest, clientOrderId), (order) => known.remember(order).id)
+        ? Effect.map(orderOf(rest, clientOrderId, "cancel"), (order) => known.remember(order).id)
         : Effect.succeed(id)
     })
   return {
@@ -99,7 +100,7 @@ export function makeBroker(options: BrokerOptions): Broker {
       Effect.mapError(venueError("DELETE /v2/orders")),
     ),
     order: (instrument, clientOrderId) =>
-      orderOf(rest, clientOrderId).pipe(
+      orderOf(rest, clientOrderId, "reconcile").pipe(
         Effect.flatMap((order) => Effect.asSome(reported(known.remember(order), instrument))),
         Effect.catchTag("Refused", (refused) =>
           refused.status === 404
