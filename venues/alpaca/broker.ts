@@ -150,9 +150,9 @@ function accountProblem(account: typeof AccountBody.Type): string | undefined {
   return undefined
 }
 
-function orderOf(rest: Rest, clientOrderId: string) {
+function orderOf(rest: Rest, clientOrderId: string, priority: Priority) {
   return rest.trading(
-    "reconcile",
+    priority,
     OrderBody,
     ({ orders }, init) => orders.getOrderByClientOrderIdRaw({ clientOrderId }, init),
   )
