@@ -72,7 +72,7 @@ export class ChaosWorld implements AsyncDisposable {
   readonly #books = emptyBooks()
   readonly #scope = Scope.makeUnsafe()
   readonly #clock: MarketClock
-  readonly #network: Network
+  readonly #network: CountingNetwork
   readonly #aside = countSignatures()
   readonly #settled: () => Promise<void>
   #storePending = 0
@@ -83,7 +83,7 @@ export class ChaosWorld implements AsyncDisposable {
 
   private constructor(readonly options: WorldOptions) {
     this.#clock = new MarketClock(options.startMs ?? START_MS)
-    this.#network = { clock: this.#clock.clock, handshakesOpen: 0, pingsOpen: 0, stirred: 0 }
+    this.#network = new CountingNetwork(this.#clock)
     const none = { framesSent: 0, framesReceived: 0, requestsOpen: 0 }
     this.#settled = makeSettled({
       venue: () => this.#wired?.simulated.traffic() ?? none,
@@ -147,6 +147,11 @@ export class ChaosWorld implements AsyncDisposable {
 
   get now(): number {
     return this.#clock.nowMs
+  }
+
+  /** Times at which a connection was begun, whichever it was. */
+  get connectsAt(): ReadonlyArray<number> {
+    return this.#network.connectsAt
   }
 
   get wired(): Wired {
@@ -370,6 +375,28 @@ function isTrading({ books, model, venue, assignments }: ChaosWorld): boolean {
   return books.accounts.get(venue.venue)?.ready === true &&
     books.feeds.get(venue.venue)?.status === "streaming" &&
     assignments.every(({ id }) => model.runners.get(id)?.status === "running")
+}
+
+/** Remembers when connections were begun. */
+class CountingNetwork implements Network {
+  readonly clock: Clock.Clock
+  readonly connectsAt = new Array<number>()
+  pingsOpen = 0
+  stirred = 0
+  #handshakesOpen = 0
+
+  constructor(private readonly market: MarketClock) {
+    this.clock = market.clock
+  }
+
+  get handshakesOpen(): number {
+    return this.#handshakesOpen
+  }
+
+  set handshakesOpen(open: number) {
+    if (open > this.#handshakesOpen) this.connectsAt.push(this.market.nowMs)
+    this.#handshakesOpen = open
+  }
 }
 
 /** Signing is done by threads of the platform, which no other count sees. */

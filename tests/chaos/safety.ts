@@ -1,0 +1,126 @@
+/** What holds after every fault, whatever it was. */
+import assert from "node:assert/strict"
+import { formatDecimal } from "../../domain/decimal.ts"
+import type { InstrumentId } from "../../domain/instrument.ts"
+import type { Bar } from "../../domain/market.ts"
+import { timeline } from "./timeline.ts"
+import type { ChaosWorld } from "./world.ts"
+
+/** Attempts that may be made at once on each stream, and how soon there is one more. */
+const BURST = 20
+const ONE_MORE_MS = 5_000
+
+/**
+ * Trading goes on, nothing was opened without authority, strategies were shown what was traded, no
+ * venue was asked too often, every alert but `lasting` is over, and nothing had to be started again.
+ */
+export async function assertHealed(
+  world: ChaosWorld,
+  { after, lasting = [], streams = 2 }: {
+    readonly after: number
+    readonly lasting?: ReadonlyArray<string>
+    readonly streams?: number
+  },
+) {
+  try {
+    await world.until(
+      () =>
+        alertsLeft(world).every((id) => lasting.includes(id)) &&
+        [...world.books.feeds.values()].every(({ status }) => status === "streaming") &&
+        [...world.books.accounts.values()].every(({ ready }) => ready),
+      70_000,
+      after,
+    )
+    const healed = world.mark
+    await world.until(
+      () => world.all("OrderSubmitted", healed).some(({ purpose }) => purpose === "open"),
+      30_000,
+      healed,
+    )
+    assertNothingOpenedBlindly(world)
+    assertWithinBudget(world.connectsAt, streams)
+    assert.deepEqual(world.all("ActorRestarted", after), [])
+    assert.deepEqual(world.all("ActorFailed", after), [])
+    for (const { instrument } of world.assignments) await assertBarsAreTheTape(world, instrument)
+  } catch (error) {
+    const records = world.records().filter(({ seq }) => seq > after)
+    const told = timeline(records, records[0]?.time ?? world.now).join("\n")
+    throw new Error(`not healed:\n${told}`, { cause: error })
+  }
+}
+
+export function alertsLeft({ books }: ChaosWorld): ReadonlyArray<string> {
+  return [...books.alerts.values()]
+    .filter(({ resolvedAt }) => resolvedAt === undefined)
+    .map(({ id }) => id)
+}
+
+/** An intent that was written when the gate fell is stopped before it is sent. */
+export function assertNothingOpenedBlindly(world: ChaosWorld) {
+  const stopped = new Set(
+    world.all("OrderRejected").flatMap(({ code, clientOrderId }) =>
+      code === "NOT_SENT" ? [clientOrderId] : []
+    ),
+  )
+  let feed = false
+  let account = false
+  const halted = new Set<InstrumentId>()
+  for (const { event, seq } of world.records()) {
+    switch (event._tag) {
+      case "FeedLost":
+        feed = false
+        break
+      case "FeedRestored":
+        feed = true
+        break
+      case "AccountLost":
+        account = false
+        break
+      case "AccountReconciled":
+        account = event.differences.length === 0
+        break
+      case "InstrumentHalted":
+        halted.add(event.instrument)
+        break
+      case "InstrumentResumed":
+        halted.delete(event.instrument)
+        break
+      case "OrderSubmitted": {
+        if (event.purpose !== "open" || stopped.has(event.clientOrderId)) break
+        const name = `${event.clientOrderId} at ${seq}`
+        assert.ok(feed, `${name} was opened while the feed was lost`)
+        assert.ok(account, `${name} was opened on an account in doubt`)
+        assert.ok(!halted.has(event.instrument), `${name} was opened in a halt`)
+      }
+    }
+  }
+}
+
+/** In every span of time no more connections than fit into the bucket. */
+export function assertWithinBudget(connectsAt: ReadonlyArray<number>, streams = 2) {
+  for (const [from, began] of connectsAt.entries()) {
+    for (const [later, at] of connectsAt.slice(from + 1).entries()) {
+      const most = streams * (BURST + 1 + (at - began) / ONE_MORE_MS)
+      assert.ok(later + 2 <= most, `${later + 2} connections within ${at - began} ms`)
+    }
+  }
+}
+
+/** Every bar a strategy was shown is the venue's own, and between two of them none is missing. */
+async function assertBarsAreTheTape(world: ChaosWorld, instrument: InstrumentId) {
+  const seen = world.bars(instrument)
+  const [first, last] = [seen[0], seen.at(-1)]
+  assert.ok(first && last && seen.length > 2, `${instrument}: no bars`)
+  const { intervalMs } = first
+  const count = 1 + (last.openTime - first.openTime) / intervalMs
+  const tape = await world.run(
+    world.venue.market.bars(instrument, intervalMs, last.openTime + intervalMs, count),
+  )
+  const theirs = tape.filter(({ openTime }) => openTime >= first.openTime)
+  assert.deepEqual(seen.map(textOf), theirs.map(textOf), instrument)
+}
+
+function textOf({ openTime, open, high, low, close, volume, trades }: Bar): string {
+  const prices = [open, high, low, close, volume].map(formatDecimal)
+  return `${openTime}: ${prices.join(" ")} in ${trades}`
+}
