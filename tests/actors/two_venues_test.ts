@@ -1,6 +1,7 @@
 /** Two accounts, two feeds and their strategies in one tree, and nothing of one in the other. */
 import assert from "node:assert/strict"
 import { Effect } from "effect"
+import { prometheusText } from "../../actors/metrics.ts"
 import { account, type TreeOptions } from "../../actors/tree.ts"
 import { feed } from "../../actors/feed.ts"
 import { feedOf } from "../../actors/names.ts"
@@ -51,6 +52,12 @@ everySeed("the whole is worth what the accounts are worth together", (world) => 
     assert.ok(Math.abs(Number(equity[part]) - sum(part)) < 1e-6, part)
   }
   assert.equal(equity.start, "200000")
+  const metrics = prometheusText(keel.model.overview()).split("\n")
+  for (const { venue, equity } of accounts) {
+    const line = `keel_account_equity{venue="${venue}",part="total"} ${equity?.total}`
+    assert.ok(metrics.includes(line), line)
+    assert.ok(metrics.includes(`keel_orders_open{venue="${venue}"} 0`), venue)
+  }
   assert.equal(formatDecimal(add(...totals(keel))), formatDecimal(keel.books.peak))
   keel.stop()
 }, both)
@@ -215,6 +222,23 @@ everySeed("a venue that does not answer at the start is let in when it does", (w
   assert.equal(keel.node(`root/feeds/${feedOf("alpaca").id}`).status, "running")
   assert.equal(keel.node("root/admission").restarts, 1)
   keel.stop()
+}, both)
+
+everySeed("the profit of both together goes on over a restart", (world) => {
+  const first = trading(world)
+  first.signal("enter", BTC)
+  first.signal("enter", USD_BTC)
+  first.run(60_000)
+  first.stop()
+  const second = world.start().ready().run(2_000)
+  const series = second.model.series(BTC)!
+  assert.ok(series.pnl.length > 2)
+  assert.ok(series.pnl.every(({ time }, i) => i === 0 || time > series.pnl[i - 1]!.time))
+  // Both have paid for what they bought; neither shows alone, nor as if the other were gone.
+  const { total, start } = second.model.overview().equity
+  const now = Number(total) - Number(start)
+  assert.ok(series.pnl.slice(-3).every(({ value }) => Math.abs(value - now) < 5), `${now}`)
+  second.stop()
 }, both)
 
 everySeed("a venue that joins an old journal gets its strategies", (world) => {
