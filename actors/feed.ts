@@ -15,6 +15,7 @@
  */
 import { Deferred, Effect } from "effect"
 import { lagMs, observe, offsetMs } from "../domain/drift.ts"
+import { formatDecimal, isLess } from "../domain/decimal.ts"
 import type { Command } from "../domain/command.ts"
 import type { Mark } from "../domain/equity.ts"
 import type { Event, JournalRecord } from "../domain/event.ts"
@@ -353,6 +354,15 @@ function quoted(
   const isOld = before !== undefined && before.venueTime && quote.venueTime &&
     line.quoteSource === "stream" && quote.time < before.time
   if (isOld) return
+  // Somebody bids more than somebody asks: the book is broken, and neither is a price.
+  if (isLess(quote.ask, quote.bid)) {
+    const { ask, bid, instrument } = quote
+    state.undecoded += 1
+    state.lastUndecoded = `crossed quote: ${instrument} ${formatDecimal(bid)} over ${
+      formatDecimal(ask)
+    }`
+    return
+  }
   line.quotedOn = connection
   priced(state, line, quote, "stream", knownSince(state, quote, at), actor)
   if (!issued(state, line, at, actor)) tellRisk(state, line, actor)
@@ -365,7 +375,8 @@ function issued(state: State, line: Line, now: number, actor: Context): boolean 
     return false
   }
   if (withheldOf(state, line, now) !== undefined) return false
-  const endMs = (sessionOf(state, line, now)?.until ?? Infinity) - pricedAt
+  const skewMs = offsetMs(state.drift) ?? 0
+  const endMs = (sessionOf(state, line, now)?.until ?? Infinity) + skewMs - pricedAt
   line.fresh = Fresh.issue(instrument, quote, pricedAt, Math.min(staleAfterMs, endMs))
   actor.ref(riskManagerOf(state.options.market.venue)).send({ _tag: "Proof", fresh: line.fresh })
   return true
