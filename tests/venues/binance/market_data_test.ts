@@ -434,6 +434,35 @@ venueTest(
     }),
 )
 
+venueTest(
+  "stream() subscribes to hundreds of instruments in a few frames, as slowly as is allowed",
+  () =>
+    Effect.gen(function* () {
+      const { server, endpoints } = yield* deafVenue
+      const frames: Array<{ readonly at: number; readonly params: ReadonlyArray<string> }> = []
+      server.on("connection", (socket: WebSocket) => {
+        socket.on("message", (data) => {
+          const { id, params } = JSON.parse(String(data))
+          frames.push({ at: performance.now(), params })
+          socket.send(JSON.stringify({ result: null, id }))
+        })
+      })
+      const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints })
+      const ids = Array.from({ length: 250 }, (_, at) => `A${at}/USDT.BINANCE`)
+      const sink = { event: () => true, undecoded: () => {} }
+      const fiber = yield* Effect.forkScoped(market.stream(ids, sink))
+      yield* eventually(() => frames[2])
+      yield* Effect.sleep(1_200)
+      assert.deepEqual(frames.map(({ params }) => params.length), [200, 200, 100])
+      assert.equal(new Set(frames.flatMap(({ params }) => params)).size, 500)
+      for (const [index, { at }] of frames.entries()) {
+        assert.ok(index === 0 || at - frames[index - 1]!.at > 250)
+      }
+      assert.equal(fiber.pollUnsafe(), undefined)
+      yield* Fiber.interrupt(fiber)
+    }),
+)
+
 const fast = { afterMs: 700, jitterMs: 0, overlapMs: 300, overlapMaxMs: 3_000, retryMs: 100 }
 
 /** Trade ids of one instrument; a hole or a repetition is an error. */
