@@ -43,10 +43,13 @@ export const fillGap = Effect.fnUntraced(function* (
     }
     const isEnd = page.success.length < PAGE_MAX || trades.length === before
     const [first] = held
-    const meets = isDense && first !== undefined &&
-      distance((trades.at(-1) ?? after).tradeId, first.tradeId) <= 1
-    const isComplete = meets || (isEnd && (!isDense || first === undefined))
-    if (isComplete) return { trades, complete: true, problem: undefined }
+    const meets = first !== undefined &&
+      (isDense
+        ? distance((trades.at(-1) ?? after).tradeId, first.tradeId) <= 1
+        : known.has(first.tradeId))
+    if (meets || (isEnd && first === undefined)) {
+      return { trades, complete: true, problem: undefined }
+    }
     if (trades.length >= gapTradesMax) return broken(`more than ${gapTradesMax} trades missed`)
     if (!isEnd) continue
     // What the stream has said already is not to be had yet: the two are not read at one moment.

@@ -176,6 +176,67 @@ everySeed("trades that are missing on a healthy stream are noticed and read", (w
   keel.stop()
 })
 
+/** As on a tape that several exchanges print on: ids say nothing, and pages begin with a moment. */
+function opaque({ venue }: World) {
+  const hidden = (id: string) => `x${(Number(id) * 7_919) % 100_003}`
+  return (options: TreeOptions): TreeOptions => ({
+    ...options,
+    feeds: options.feeds.map((each) => ({
+      ...each,
+      market: {
+        ...each.market,
+        tradeIds: "opaque" as const,
+        stream: (ids, sink) =>
+          each.market.stream(ids, {
+            ...sink,
+            event: (event) =>
+              sink.event(
+                event._tag === "Trade" ? { ...event, tradeId: hidden(event.tradeId) } : event,
+              ),
+          }),
+        tradesAfter: (id, { time }) =>
+          Effect.delay(
+            Effect.sync(() =>
+              venue.tape
+                .filter((trade) =>
+                  trade.instrument === id && trade.time >= time &&
+                  trade.time <= venue.time.now - venue.tapeLagMs
+                )
+                .slice(0, 1_000)
+                .map((trade) => ({ ...trade, tradeId: hidden(trade.tradeId) }))
+            ),
+            20,
+          ),
+      },
+    })),
+  })
+}
+
+for (const tapeLagMs of [0, 600]) {
+  everySeed(`ids that say nothing lose no trade and count none twice, tape ${tapeLagMs} ms late`, (
+    world,
+  ) => {
+    world.venue.tapeLagMs = tapeLagMs
+    const keel = trading(world, { assignments: [assignment("a", BTC)], change: opaque(world) })
+    keel.run(370)
+    world.venue.marketDown = unreachable
+    world.venue.cutMarket()
+    // More than a page, many at one moment.
+    for (let i = 0; i < 1_200; i++) {
+      keel.run(i % 3)
+      world.venue.print(BTC, "100")
+    }
+    world.venue.marketDown = undefined
+    keel.until(() => status(world) === "streaming").run(4_000)
+    const gap = world.events("Gap").find(({ instrument }) => instrument === BTC)!
+    assert.deepEqual(gap.complete, true)
+    assert.ok(gap.recovered >= 1_200, `${gap.recovered} trades`)
+    assertAsOnTape(world, bars(keel))
+    assert.equal(keel.made.get(`a:${BTC}`), 2)
+    keel.stop()
+  })
+}
+
 everySeed("history that lags behind the stream is waited for", (world) => {
   const keel = trading(world, { assignments: [assignment("a", BTC)] })
   world.venue.tapeLagMs = 700
