@@ -75,6 +75,8 @@ function alertsFor(
           "when the cause is gone, resume trading."
         return [raise(id, "critical", title, detail)]
       }
+      // What comes and goes has an alert of its own, and a person is called once.
+      if (isOpen(`${id}:flapping`, books, before) && !isOpen(id, books, before)) return []
       const isLong = event.attempt >= attemptsMax || isOpen(id, books, before)
       const polls = event.rule === "rate_limited" ? "" : ", prices are polled"
       const detail = `${event.cause}; attempt ${event.attempt}. Entries are off${polls}.`
