@@ -153,11 +153,6 @@ class Run {
     if (this.#isForbidden()) this.#resume()
     const isBack = () => this.#model.books.feeds.get(VENUE)?.status === "streaming"
     const steadyMs = this.#losses(60_000) >= 3 ? STEADY_AGAIN_MS : 0
-    // What is waited out by a clock takes longer by as much as that is set back meanwhile.
-    const setBackMs = this.schedule.steps.reduce(
-      (sum, { kind, ms }) => sum + (kind === "our_clock" ? Math.max(0, -ms) : 0),
-      0,
-    )
     const tookMs = this.#until(isBack, limits.reconnect.capMs + 20_000)
     const attempts = venue.connects.market.filter((at) => at > healedAt).map((at) => at - healedAt)
     const waitedMs = attempts.at(-1) ?? 0
@@ -165,11 +160,19 @@ class Run {
       attempts.map(Math.round).join(", ")
     } ms`
     if (waitedMs > limits.reconnect.capMs || attempts.length > 2) this.violations.push(text)
-    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + setBackMs) {
+    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + this.#setBackMs()) {
       this.violations.push(text)
     }
     this.#until(() => this.#isWell(), 40_000)
     if (!this.#isWell()) this.violations.push("the account was not ready again")
+  }
+
+  /** What is waited out by a clock takes longer by as much as that is set back meanwhile. */
+  #setBackMs(): number {
+    return this.schedule.steps.reduce(
+      (sum, { kind, ms }) => sum + (kind === "our_clock" ? Math.max(0, -ms) : 0),
+      0,
+    )
   }
 
   #isForbidden(): boolean {
@@ -231,12 +234,13 @@ class Run {
     if (intent === undefined) return fail("sent before it was written")
     if (intent.event.purpose !== "open") return
     const ageMs = now - (venue.quotedAt.get(instrument) ?? -Infinity)
-    if (ageMs >= STALE_AFTER_MS) fail(`opened on a price of ${ageMs} ms`)
+    if (ageMs >= STALE_AFTER_MS + this.#setBackMs()) fail(`opened on a price of ${ageMs} ms`)
     if (venue.goneSince.market !== undefined) fail("opened without a market stream")
     if (venue.goneSince.private !== undefined) fail("opened without a private stream")
     const halt = venue.halted.get(instrument)
     // What a mute stream has not told shows as silence, a little later.
-    if (halt !== undefined && now - (halt.toldAt ?? halt.since + STALE_AFTER_MS) >= 0) {
+    const knownAt = halt?.toldAt ?? (halt?.since ?? 0) + STALE_AFTER_MS + this.#setBackMs()
+    if (halt !== undefined && now >= knownAt) {
       fail("opened in a halt")
     }
     if (!venue.isOpen(instrument)) fail("opened while the market is closed")
@@ -295,26 +299,42 @@ class Run {
   /** One for every outage that lasted, none for the others, and none is left. */
   #alerts(): ReadonlyArray<string> {
     const found = new Array<string>()
+    const id = `feed:${VENUE}`
+    const open = new Set<unknown>()
     let raised = 0
+    let most = 1
     let deserved = false
     let isOut = false
-    // Whoever has been told that data comes and goes is not told of every time.
-    let isFlapping = false
     for (const { event, trueTime } of this.written) {
       const at = this.#since(trueTime)
-      if (event._tag === "FeedLost") {
-        isOut = true
-        deserved ||= Number(event.attempt) >= limits.reconnect.attemptsMax
-      } else if (event._tag === "FeedPolling") deserved = true
-      else if (event._tag === "FeedTroubled") isFlapping ||= event.trouble === "flapping"
-      else if (event._tag === "AlertRaised" && event.id === `feed:${VENUE}`) {
-        raised++
-        if (!isOut) found.push(`${at} an alert without an outage`)
-        if (raised > 1) found.push(`${at} a second alert for one outage`)
-      } else if (event._tag === "FeedRestored") {
-        if (deserved && raised === 0 && !isFlapping) found.push(`${at} no alert for a long outage`)
-        raised = 0
-        deserved = isOut = false
+      switch (event._tag) {
+        case "FeedLost":
+          isOut = true
+          deserved ||= Number(event.attempt) >= limits.reconnect.attemptsMax
+          // Now a person has to do something, whatever there was before.
+          if (event.rule === "forbidden") most = 2
+          break
+        case "FeedPolling":
+          deserved = true
+          break
+        case "AlertRaised":
+          // Whoever has been told that data comes and goes is not told of every time.
+          if (event.id !== id && event.id !== `${id}:flapping`) break
+          open.add(event.id)
+          raised++
+          if (event.id === id && !isOut) found.push(`${at} an alert without an outage`)
+          if (raised > most) found.push(`${at} a second alert for one outage`)
+          break
+        case "AlertResolved":
+          open.delete(event.id)
+          break
+        case "FeedRestored":
+          if (deserved && raised === 0 && open.size === 0) {
+            found.push(`${at} no alert for a long outage`)
+          }
+          raised = 0
+          most = 1
+          deserved = isOut = false
       }
     }
     return [...found, ...this.#alertsLeft()]
