@@ -65,7 +65,7 @@ export interface Connection {
 
 const decoder = new TextDecoder()
 /** Characters that may wait to be pulled before the peer is made to wait. */
-const WAITING_MAX = 65_536
+const WAITING_MAX = 1_048_576
 /** Waited when a venue says "too many requests" without saying how long. */
 const RETRY_AFTER_DEFAULT_MS = 60_000
 const RETRY_AFTER_MAX_MS = 3 * 86_400_000
