@@ -8,6 +8,7 @@
  */
 import assert from "node:assert/strict"
 import { Clock, Effect, Exit, Logger, Option, Random, Scope } from "effect"
+import { riskManagerOf } from "../../actors/names.ts"
 import { ReadModel } from "../../actors/read_model.ts"
 import { type ActorSystem, EventLoopDispatcher, start } from "../../actors/runtime/mod.ts"
 import { strategyRunner } from "../../actors/strategy_runner.ts"
@@ -240,6 +241,16 @@ export class ChaosWorld implements AsyncDisposable {
 
   strikes(id: string): ReadonlyArray<Strike> {
     return this.wired.simulated.faults.journal.filter(({ faultId }) => faultId === id)
+  }
+
+  /** As its strategy would. */
+  signal(intent: "enter" | "exit", instrument: InstrumentId) {
+    this.system.ref(riskManagerOf(this.venue.venue)).send({
+      _tag: "Signalled",
+      runner: assignmentId(STRATEGY, instrument),
+      notional: decimal("500"),
+      signal: { instrument, intent, price: decimal("100"), reason: "asked" },
+    })
   }
 
   // ---- what it says --------------------------------------------------------------------------
