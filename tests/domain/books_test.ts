@@ -171,7 +171,16 @@ Deno.test("applyRecord() refuses what cannot have happened", () => {
     () => fold([submitted("1"), filled("1", "7")]),
     /account of binance was never opened/,
   )
-  assert.throws(() => fold([{ _tag: "AccountLost", venue: "binance", cause: "" }]), /never opened/)
+  const compared = { ordersOpen: 0, fillsFound: 0, differences: [] }
+  assert.throws(
+    () => fold([{ _tag: "AccountReconciled", venue: "binance", ...compared }]),
+    /never opened/,
+  )
+})
+
+Deno.test("a venue that refuses us before it has shown the account leaves none behind", () => {
+  const books = fold([{ _tag: "AccountLost", venue: "alpaca", cause: "refused" }, opened])
+  assert.deepEqual([...books.accounts.keys()], ["binance"])
 })
 
 Deno.test("a start forgets what was true of the venues, and keeps everything else", () => {
