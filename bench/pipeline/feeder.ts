@@ -16,7 +16,7 @@ export interface Feeding {
   readonly snapshot: string
 }
 
-const CHUNK = 65_536
+const CHUNK = 1_048_576
 /** For answers to be read before the flood. */
 const SETTLE_MS = 300
 

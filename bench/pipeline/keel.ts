@@ -3,6 +3,7 @@
  *
  *   deno run -A bench/pipeline/keel.ts AUTHORITY EVENTS PASSES
  */
+import process from "node:process"
 import { Effect } from "effect"
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { Quote, Trade } from "../../domain/market.ts"
@@ -26,6 +27,7 @@ const program = Effect.gen(function* () {
   })
   const market = makeMarketData({ streamUrl: `ws://${authority}`, rest, policy, traffic })
   const endedAt: Array<number> = []
+  const usedMs: Array<number> = []
   let undecoded = 0
   let count = 0
   let trade: Trade | undefined
@@ -36,7 +38,9 @@ const program = Effect.gen(function* () {
       if (event._tag === "Trade") trade = event
       else if (event._tag === "Quote") quote = event
       if (++count % perPass === 0) {
+        const { user, system } = process.cpuUsage()
         endedAt.push(performance.now())
+        usedMs.push((user + system) / 1_000)
         if (endedAt.length === Number(passes)) done.resolve()
       }
       return true
@@ -51,7 +55,7 @@ const program = Effect.gen(function* () {
     trade: trade && [trade.tradeId, formatDecimal(trade.price), formatDecimal(trade.size)],
     quote: quote && [formatDecimal(quote.bid), formatDecimal(quote.ask)],
   }
-  console.log(JSON.stringify({ endedAt, undecoded, last }))
+  console.log(JSON.stringify({ endedAt, usedMs, undecoded, last }))
   return end
 })
 

@@ -5,6 +5,7 @@
  *
  * Without `--beautify` a message is parsed JSON; with it, numbers and names of its own.
  */
+import process from "node:process"
 import { DefaultLogger, WebsocketClient } from "binance"
 
 const beautify = Deno.args.includes("--beautify")
@@ -30,6 +31,7 @@ interface Message {
 const quiet = { ...DefaultLogger, trace() {}, info() {}, error() {} }
 const client = new WebsocketClient({ wsUrl: `ws://${authority}`, beautify }, quiet)
 const endedAt: Array<number> = []
+const usedMs: Array<number> = []
 let count = 0
 let trade: ReadonlyArray<unknown> = []
 let quote: ReadonlyArray<unknown> = []
@@ -40,9 +42,11 @@ const take = (data: Message) => {
     trade = [data.t ?? data.tradeId, data.p ?? data.price, data.q ?? data.quantity]
   } else quote = [data.b ?? data.bidPrice, data.a ?? data.askPrice]
   if (++count % Number(events) === 0) {
+    const { user, system } = process.cpuUsage()
     endedAt.push(performance.now())
+    usedMs.push((user + system) / 1_000)
     if (endedAt.length === Number(passes)) {
-      console.log(JSON.stringify({ endedAt, undecoded: 0, last: { trade, quote } }))
+      console.log(JSON.stringify({ endedAt, usedMs, undecoded: 0, last: { trade, quote } }))
       Deno.exit(0)
     }
   }

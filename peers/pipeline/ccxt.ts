@@ -3,11 +3,13 @@
  *
  *   deno run -A pipeline/ccxt.ts AUTHORITY EVENTS PASSES
  */
+import process from "node:process"
 import ccxt from "ccxt"
 
 const [authority = "", events = "", passes = ""] = Deno.args
 const SYMBOL = "BTC/USDT"
 const endedAt: Array<number> = []
+const usedMs: Array<number> = []
 let count = 0
 
 /** Its own path, counted at its end. */
@@ -26,12 +28,14 @@ class Counted extends ccxt.pro.binance {
 
 function counted(exchange: Counted) {
   if (++count % Number(events) !== 0) return
+  const { user, system } = process.cpuUsage()
   endedAt.push(performance.now())
+  usedMs.push((user + system) / 1_000)
   if (endedAt.length < Number(passes)) return
   const last = exchange.trades[SYMBOL]!.at(-1)
   const { bid, ask } = exchange.bidsasks[SYMBOL]!
   const result = { trade: [last.id, last.price, last.amount], quote: [bid, ask] }
-  console.log(JSON.stringify({ endedAt, undecoded: 0, last: result }))
+  console.log(JSON.stringify({ endedAt, usedMs, undecoded: 0, last: result }))
   Deno.exit(0)
 }
 
