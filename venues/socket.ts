@@ -99,8 +99,9 @@ export const openConnection = Effect.fn("openConnection")(function* (options: {
     look = live.look
     closed = new Promise((done) => void live.socket.once("close", () => done()))
     live.socket.on("message", (data) => {
+      live.heard()
       traffic.framesReceived++
-      inbox.push(data instanceof ArrayBuffer ? decoder.decode(data) : String(data))
+      inbox.push(data instanceof ArrayBuffer ? decoder.decode(data) : data.toString())
     })
     inbox.source = live.socket
     return withoutFrames(live.socket)
@@ -196,13 +197,16 @@ function withoutFrames(socket: WebSocket): Socket.WebSocketLike {
   }
 }
 
-/** `blame` is told what the socket itself cannot say: silence, and the answer to a refused upgrade. */
+/**
+ * `blame` is told what the socket itself cannot say: silence, and the answer to a refused upgrade.
+ * Whoever takes its messages calls `heard` for each.
+ */
 function liveSocket(
   url: string,
   policy: LivenessPolicy,
   network: Network,
   blame: (failure: VenueFailure) => void,
-): { readonly socket: WebSocket; readonly look: () => void } {
+): { readonly socket: WebSocket; readonly heard: () => void; readonly look: () => void } {
   // `ws` 8.23 takes `closeTimeout`; its type package does not list it yet.
   const settings: ClientOptions & { closeTimeout: number } = {
     handshakeTimeout: policy.handshakeTimeoutMs,
@@ -229,7 +233,7 @@ function liveSocket(
     heardAt = now()
     queueMicrotask(() => hasHeard = false)
   }
-  for (const sign of ["open", "message", "ping", "pong"] as const) socket.on(sign, heard)
+  for (const sign of ["open", "ping", "pong"] as const) socket.on(sign, heard)
   socket.on("open", shaken)
   socket.on("pong", () => {
     network.pingsOpen -= pingsOpen
@@ -266,7 +270,7 @@ function liveSocket(
     pingsOpen++
     socket.ping()
   }
-  return { socket, look }
+  return { socket, heard, look }
 }
 
 function failureOf(error: Socket.SocketError, policy: LivenessPolicy): VenueFailure {

@@ -105,8 +105,8 @@ const connection = Effect.fnUntraced(function* (
   })
 
   /** What ends the connection, if this frame does. */
-  const taken = (frame: string): VenueFailure | undefined => {
-    const decoded = decodeMarketFrame(frame, symbols, clock.currentTimeMillisUnsafe())
+  const taken = (frame: string, receivedAt: number): VenueFailure | undefined => {
+    const decoded = decodeMarketFrame(frame, symbols, receivedAt)
     switch (decoded._tag) {
       case "Trade":
       case "Quote":
@@ -133,8 +133,10 @@ const connection = Effect.fnUntraced(function* (
     }
   }
   const listening = forever(Effect.flatMap(pull, (frames) => {
+    // They came in one read.
+    const receivedAt = clock.currentTimeMillisUnsafe()
     for (const frame of frames) {
-      const failure = taken(frame)
+      const failure = taken(frame, receivedAt)
       if (failure !== undefined) return Effect.fail(failed(failure))
     }
     return Effect.void
