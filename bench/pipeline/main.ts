@@ -18,9 +18,9 @@ const HELP = `deno task bench pipeline [--json] [--rounds N]
 
 Plays the recorded session below the folder that KEEL_DATA names, or a generated one of its shape.`
 
-const PASSES = 12
+const PASSES = 20
 /** Not counted: until then it is the compilers of all of them that are measured. */
-const WARM_UP = 5
+const WARM_UP = 10
 const TIMEOUT_MS = 60_000
 const GOAL = 1.5
 
