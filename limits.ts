@@ -33,6 +33,9 @@ export const limits = {
     recentMax: 5_000,
   },
 
+  /** Trading rules are read again so often, and when an order breaks one. */
+  rules: { everyMs: 3_600_000, restMs: 5_000 },
+
   feed: {
     /** Between two polls of all prices while the stream is down. */
     pollEveryMs: 2_000,

@@ -7,7 +7,7 @@ import type { Equity, Mark } from "../domain/equity.ts"
 import type { Decimal } from "../domain/decimal.ts"
 import type { Fresh } from "../domain/freshness.ts"
 import type { Withheld } from "../domain/gate.ts"
-import type { InstrumentId } from "../domain/instrument.ts"
+import type { Instrument, InstrumentId } from "../domain/instrument.ts"
 import type { Bar, Quote } from "../domain/market.ts"
 import type { OrderPurpose } from "../domain/order.ts"
 import type { FeedView, StrategyView } from "../domain/overview.ts"
@@ -59,6 +59,8 @@ export type FeedRequest =
   | Recorded
 
 export type RiskMessage =
+  /** The venue's tick, lot, minimum or status is another from here on. */
+  | { readonly _tag: "RulesChanged"; readonly instrument: Instrument }
   | { readonly _tag: "Proof"; readonly fresh: Fresh }
   /** Why there are no proofs for it from here on; undefined when there are again. */
   | {

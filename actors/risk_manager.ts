@@ -34,6 +34,11 @@ export interface RiskManagerOptions {
   readonly instruments: ReadonlyArray<Instrument>
   readonly limits: RiskLimits
   readonly mailboxMax: number
+  /** Follows the venue's trading rules, where they can change. */
+  readonly watchRules?: (
+    known: ReadonlyArray<Instrument>,
+    changed: (instrument: Instrument) => void,
+  ) => Effect.Effect<never>
   /** After which an approval that never reached the books is forgotten. */
   readonly pendingForMs: number
   /** How long an exit waits for its price to be confirmed by REST. Default 1,500. */
@@ -47,7 +52,7 @@ export type EntryLoss = "feed_lost" | "account_lost" | "halted"
 
 interface State {
   readonly books: Books
-  readonly instruments: ReadonlyMap<InstrumentId, Instrument>
+  readonly instruments: Map<InstrumentId, Instrument>
   readonly proofs: Map<InstrumentId, Fresh>
   readonly marks: Map<InstrumentId, Decimal>
   /** Until when each mark is good for an exit without asking; epoch milliseconds. */
@@ -76,9 +81,18 @@ export function riskManager(options: RiskManagerOptions) {
     },
     init: Effect.fn("RiskManager.init")(function* (actor: Context) {
       const books = yield* follow(actor)
+      const { instruments, watchRules } = options
+      if (watchRules !== undefined) {
+        actor.fork(
+          watchRules(
+            instruments,
+            (instrument) => actor.self.signal({ _tag: "RulesChanged", instrument }),
+          ),
+        )
+      }
       return {
         books,
-        instruments: new Map(options.instruments.map((each) => [each.id, each])),
+        instruments: new Map(instruments.map((each) => [each.id, each])),
         proofs: new Map<InstrumentId, Fresh>(),
         marks: new Map<InstrumentId, Decimal>(),
         goodUntil: new Map<InstrumentId, number>(),
@@ -102,6 +116,9 @@ export function riskManager(options: RiskManagerOptions) {
         case "Withheld":
           if (message.withheld === undefined) state.withheld.delete(message.instrument)
           else state.withheld.set(message.instrument, message.withheld)
+          return state
+        case "RulesChanged":
+          state.instruments.set(message.instrument.id, message.instrument)
           return state
         case "Marked":
           marked(state, message.mark)
@@ -141,6 +158,7 @@ function conflationKey(message: RiskMessage): unknown {
       return `withheld ${message.instrument}`
     case "Valued":
       return "valued"
+    case "RulesChanged":
     case "Recorded":
     case "Signalled":
     case "Close":

@@ -86,7 +86,10 @@ export function treeOptions(parts: ActorParts): TreeOptions {
   }
 }
 
-function accountOptions({ venue, broker, instruments }: OpenVenue, config: Config): AccountOptions {
+function accountOptions(
+  { venue, broker, instruments, rules }: OpenVenue,
+  config: Config,
+): AccountOptions {
   const { account, mailbox, orders, reconnect } = limits
   return {
     venue,
@@ -103,6 +106,7 @@ function accountOptions({ venue, broker, instruments }: OpenVenue, config: Confi
     riskManager: {
       venue,
       instruments,
+      ...(rules && { watchRules: rules.watch }),
       limits: config.risk,
       mailboxMax: mailbox.account,
       pendingForMs: orders.pendingForMs,

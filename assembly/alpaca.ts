@@ -8,6 +8,7 @@ import { makeMarketData } from "../venues/alpaca/market_data.ts"
 import { buckets, makeRest } from "../venues/alpaca/rest.ts"
 import { VENUE } from "../venues/alpaca/symbols.ts"
 import { type BanStore, makeGovernor, noBanStore } from "../venues/governor.ts"
+import { makeRules } from "../venues/rules.ts"
 import {
   type AlpacaSimulatorOptions,
   type SimulatedAlpaca,
@@ -91,10 +92,11 @@ const connect = Effect.fn("assembly.alpaca")(function* (
   const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
   const market = makeMarketData({ ...common, streamUrl: urls.dataStream, feed: config.feed })
   const instruments = yield* market.instruments(config.instruments)
+  const rules = makeRules({ read: market.instruments(config.instruments), ...limits.rules })
   const broker = makeBroker({
     ...common,
     streamUrl: urls.tradingStream,
     instruments: config.instruments,
   })
-  return { venue: VENUE, config, market, broker, instruments, usage: governor.usage }
+  return { venue: VENUE, config, market, broker, instruments, rules, usage: governor.usage }
 })

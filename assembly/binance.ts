@@ -8,6 +8,7 @@ import { makeBroker } from "../venues/binance/broker.ts"
 import { makeMarketData } from "../venues/binance/market_data.ts"
 import { makeRest } from "../venues/binance/rest.ts"
 import { VENUE } from "../venues/binance/symbols.ts"
+import { makeRules } from "../venues/rules.ts"
 import { type BanStore, noBanStore } from "../venues/governor.ts"
 import {
   type SimulatedBinance,
@@ -105,7 +106,9 @@ const connect = Effect.fn("assembly.binance")(function* (
   })
   const market = makeMarketData({ streamUrl: urls.stream, rest, policy, traffic })
   const instruments = yield* market.instruments(config.instruments)
+  const rules = makeRules({ read: market.instruments(config.instruments), ...limits.rules })
   const broker = makeBroker({
+    rulesBroken: rules.refresh,
     wsApiUrl: urls.wsApi,
     rest,
     keys,
@@ -116,5 +119,5 @@ const connect = Effect.fn("assembly.binance")(function* (
     recvWindowMs: orders.recvWindowMs,
     subscribeTimeoutMs: account.subscribeTimeoutMs,
   })
-  return { venue: VENUE, config, market, broker, instruments, usage: rest.governor.usage }
+  return { venue: VENUE, config, market, broker, instruments, rules, usage: rest.governor.usage }
 })

@@ -10,6 +10,7 @@ import type { Instrument, InstrumentId } from "../domain/instrument.ts"
 import type { Broker } from "../venues/broker.ts"
 import type { BucketUsage } from "../venues/governor.ts"
 import type { MarketData, VenueError } from "../venues/market_data.ts"
+import type { Rules } from "../venues/rules.ts"
 import type { Traffic } from "../venues/socket.ts"
 import { StartFailed } from "./start_failed.ts"
 
@@ -19,6 +20,8 @@ export interface OpenVenue {
   readonly market: MarketData
   readonly broker: Broker
   readonly instruments: ReadonlyArray<Instrument>
+  /** Absent where the rules never change. */
+  readonly rules?: Rules
   /** What of the venue's limits is used up. */
   readonly usage: () => ReadonlyArray<BucketUsage>
 }

@@ -1,10 +1,10 @@
 /** Rules that change while we trade. */
 import assert from "node:assert/strict"
 import { Effect } from "effect"
-import { decimal, formatDecimal } from "../../../domain/decimal.ts"
-import type { Instrument } from "../../../domain/instrument.ts"
-import { makeRules } from "../../../venues/binance/rules.ts"
-import { BTC, connectTo, ETH, eventually, simulated, venueTest } from "./venue.ts"
+import { decimal, formatDecimal } from "../../domain/decimal.ts"
+import type { Instrument } from "../../domain/instrument.ts"
+import { makeRules } from "../../venues/rules.ts"
+import { BTC, connectTo, ETH, eventually, simulated, venueTest } from "./binance/venue.ts"
 
 venueTest(
   "an order refused by a rule makes the rules be read again, once, and the change told",
@@ -17,16 +17,14 @@ venueTest(
       const changed: Array<Instrument> = []
       let readings = 0
       const rules = makeRules({
-        known,
         read: Effect.suspend(() => {
           readings++
           return market.instruments([BTC, ETH])
         }),
-        changed: (instrument) => Effect.sync(() => void changed.push(instrument)),
         ...{ everyMs: 600_000, restMs: 50 },
       })
       refresh = rules.refresh
-      yield* Effect.forkScoped(rules.watch)
+      yield* Effect.forkScoped(rules.watch(known, (instrument) => changed.push(instrument)))
       yield* venue.arm({ kind: "listing", symbol: "BTCUSDT", stepSize: "0.01000000" })
       yield* Effect.sleep(150)
       const order = {
@@ -60,13 +58,8 @@ venueTest(
       const { market } = yield* connectTo(venue.endpoints)
       const read = market.instruments([BTC])
       const changed: Array<Instrument> = []
-      const { watch } = makeRules({
-        known: yield* read,
-        read,
-        changed: (instrument) => Effect.sync(() => void changed.push(instrument)),
-        ...{ everyMs: 100, restMs: 0 },
-      })
-      yield* Effect.forkScoped(watch)
+      const { watch } = makeRules({ read, everyMs: 100, restMs: 0 })
+      yield* Effect.forkScoped(watch(yield* read, (instrument) => changed.push(instrument)))
       yield* Effect.sleep(500)
       assert.equal(changed.length, 0)
       yield* venue.arm({ kind: "listing", symbol: "BTCUSDT", status: "HALT" })
