@@ -157,8 +157,9 @@ export interface Broker {
     clientOrderId: string,
   ) => Effect.Effect<"requested" | "unknown_order", VenueError>
   /**
-   * Cancels one order and places another with what is left of it. `OrderRefused` leaves the old one
-   * as it was; success is the request taken, not the replacement made: reports tell.
+   * Cancels one order and places another with what is left of it. After `OrderRefused` there is no
+   * new one; the old one usually stands, but may be gone where the venue cancels first: ask. Success
+   * is the request taken, not the replacement made: reports tell.
    */
   readonly replace: (
     instrument: InstrumentId,
