@@ -89,6 +89,32 @@ const endOf = (port: number) =>
   })
 
 socketTest(
+  "a peer that speaks faster than it is heard has to wait, and nothing is lost",
+  () =>
+    Effect.gen(function* () {
+      const frame = "x".repeat(100_000)
+      const frames = 200
+      const { port } = yield* peer((socket) => {
+        for (let at = 0; at < frames; at++) socket.send(`${at} ${frame}`)
+      })
+      const traffic = { framesReceived: 0, requestsOpen: 0 }
+      const connection = yield* open(port, traffic)
+      // As long as nobody pulls, it stops after what may wait and what was under way.
+      let before = -1
+      while (traffic.framesReceived !== before || before === 0) {
+        before = traffic.framesReceived
+        yield* Effect.sleep(100)
+      }
+      assert.ok(before < frames / 2, `${before} frames have come`)
+      const seen: Array<number> = []
+      while (seen.length < frames) {
+        seen.push(...(yield* connection.pull).map((text) => Number(text.split(" ")[0])))
+      }
+      assert.deepEqual(seen, Array.from({ length: frames }, (_, at) => at))
+    }),
+)
+
+socketTest(
   "frames arrive in order, whatever their kind, and are counted",
   () =>
     Effect.gen(function* () {
