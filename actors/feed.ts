@@ -13,7 +13,7 @@
  *     feed/gap_filler.ts  trades that were missed  feed/watch.ts       silence, lateness, troubles
  *     feed/session.ts     when there is a market   feed/show.ts        what others see
  */
-import { Deferred, Effect } from "effect"
+import { Clock, Deferred, Effect } from "effect"
 import { lagMs, observe, offsetMs } from "../domain/drift.ts"
 import { formatDecimal, isLess } from "../domain/decimal.ts"
 import type { Command } from "../domain/command.ts"
@@ -28,6 +28,7 @@ import { correct, tellGap } from "./feed/lines.ts"
 import { beginRecovery, confirmWhenFilled, filled, takeTrade, waitsFor } from "./feed/recovery.ts"
 import { keepCalendar, sessionOf } from "./feed/session.ts"
 import { show } from "./feed/show.ts"
+import { followClock } from "./feed/steady.ts"
 import {
   type Context,
   type FeedMessage,
@@ -65,7 +66,9 @@ export function feed(options: FeedOptions) {
     keepOverRestart: ({ _tag }) => _tag !== "Heard" && _tag !== "Polled" && _tag !== "Filled",
     init: Effect.fn("Feed.init")(function* (actor: Context) {
       const books = yield* follow(actor)
-      const state = initial(books, options, memory, actor.now())
+      const clock = yield* Clock.Clock
+      const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1_000_000
+      const state = initial(books, options, memory, actor.now(), monotonicMs)
       want(state)
       for (const id of endedRunners(state)) state.deaf.add(id)
       // What the last incarnation did not hear nobody has heard.
@@ -112,6 +115,7 @@ export function feed(options: FeedOptions) {
           confirm(state, message, actor)
           return state
         case "Sweep":
+          followClock(state, actor.now())
           return settled(state, watch(state, actor), actor)
         case "Show":
           show(state, actor)

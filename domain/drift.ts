@@ -55,6 +55,18 @@ export function observe(drift: Drift, time: number, heardAt: number): Drift {
   }
 }
 
+/** The same after our clock has been set by `byMs`. */
+export function shifted(drift: Drift, byMs: number): Drift {
+  const moved = <E extends Extreme>(extreme: E | undefined): E | undefined =>
+    extreme && { ...extreme, from: extreme.from + byMs, leastMs: extreme.leastMs + byMs }
+  return {
+    window: moved(drift.window),
+    before: moved(drift.before),
+    moment: moved(drift.moment),
+    momentBefore: moved(drift.momentBefore),
+  }
+}
+
 /** Our clock minus the venue's, as well as it can be told; undefined before the first event. */
 export function offsetMs({ window, before }: Drift): number | undefined {
   if (window === undefined) return undefined

@@ -173,7 +173,7 @@ export interface Bars {
 /** The present attempt. */
 export interface Connection {
   readonly id: number
-  readonly startedAt: number
+  startedAt: number
   /** Ends it with an error of ours. */
   readonly cut: Deferred.Deferred<never, VenueError>
   /** When it said something last, whether or not that has been looked at. */
@@ -210,6 +210,9 @@ export interface State {
   confirming: number
   connection: Connection | undefined
   drift: Drift
+  /** When our clock and the one that nobody can set were held against each other last. */
+  clock: { readonly wall: number; readonly monotonic: number }
+  readonly monotonicMs: () => number
   lateSince: number | undefined
   /** Connections cut for coming late since entries were on last. */
   lateCuts: number
@@ -244,7 +247,13 @@ export function freshMemory(): Memory {
 }
 
 /** An outage does not end because this process has crashed in it. */
-export function initial(books: Books, given: FeedOptions, memory: Memory, now: number): State {
+export function initial(
+  books: Books,
+  given: FeedOptions,
+  memory: Memory,
+  now: number,
+  monotonicMs: () => number,
+): State {
   const options = { ...feedDefaults, ...given }
   const { venue } = options.market
   const before = books.feeds.get(venue)
@@ -280,6 +289,8 @@ export function initial(books: Books, given: FeedOptions, memory: Memory, now: n
     confirming: 0,
     connection: undefined,
     drift: noDrift,
+    clock: { wall: now, monotonic: monotonicMs() },
+    monotonicMs,
     lateSince: undefined,
     lateCuts: 0,
     pollSilentUntil: 0,

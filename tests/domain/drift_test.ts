@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import fc from "fast-check"
-import { type Drift, lagMs, noDrift, observe, offsetMs } from "../../domain/drift.ts"
+import { type Drift, lagMs, noDrift, observe, offsetMs, shifted } from "../../domain/drift.ts"
 
 /** Events every 100 ms, each `delayMs(at)` on the way, on a clock that is `skewMs` ahead of ours. */
 function stream(seconds: number, delayMs: (at: number) => number, skewMs = 0): Drift {
@@ -47,4 +47,16 @@ Deno.test("offsetMs() forgets a clock that was set, in ten minutes", () => {
   let drift = stream(10, () => 10)
   for (let at = 10_000; at < 620_000; at += 1_000) drift = observe(drift, at - 5_000, at)
   assert.equal(offsetMs(drift), 5_000)
+})
+
+Deno.test("shifted() by a step of our clock: the offset moves with it, and nothing seems late", () => {
+  let drift = noDrift
+  for (let at = 0; at < 3_000; at += 100) drift = observe(drift, at, at + 40)
+  const set = shifted(drift, -5_000)
+  assert.equal(offsetMs(set), 40 - 5_000)
+  assert.equal(lagMs(set, 3_000 - 5_000), 0)
+  // What comes after it is as fast as what came before.
+  const later = observe(set, 3_100, 3_100 + 40 - 5_000)
+  assert.equal(offsetMs(later), 40 - 5_000)
+  assert.deepEqual(shifted(noDrift, 1_000), noDrift)
 })
