@@ -94,6 +94,11 @@ function alertsFor(
       return over(feedOf(event.venue).id)
     case "FeedTroubled": {
       const { detail, trouble, venue } = event
+      const id = feedOf(venue).id
+      // The outage that it is part of has an alert already.
+      if (trouble === "flapping" && isOpen(id, books, before)) {
+        return [raise(id, "critical", titles[trouble], detail)]
+      }
       return [raise(troubleId(venue, trouble), "critical", titles[trouble], detail)]
     }
     case "FeedTroubleEnded":
