@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto"
 import { Effect, Exit, Logger, Random, Scope } from "effect"
 import { ReadModel } from "../../actors/read_model.ts"
-import { Operator } from "../../actors/names.ts"
+import { Operator, riskManagerOf } from "../../actors/names.ts"
 import { type ActorSystem, start } from "../../actors/runtime/mod.ts"
 import { mulberry32, VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import { strategyRunner } from "../../actors/strategy_runner.ts"
@@ -54,6 +54,8 @@ const READY_WITHIN_MS = 5_000
 const RECOVERED_WITHIN_MS = 2_000
 /** A stream that came and went has to be steady for so long before it is trusted again. */
 const STEADY_AGAIN_MS = 5_000
+/** When the feed looks at its clock again, and a little. */
+const NOTICED_MS = limits.feed.sweepEveryMs + 50
 /** For orders whose answers were lost: the slowest conclusion. */
 const SETTLED_WITHIN_MS = 60_000
 /** Attempts that may be made at once, and how soon there is one more: of 300 in five minutes. */
@@ -117,6 +119,7 @@ class Run {
     const { bell, steps } = this.schedule
     const { time, venue } = this
     venue.drive(PRINT_EVERY_MS, this.#draw)
+    this.#pester()
     // Shares that are still closed have no price, and nothing has to be ready for them.
     this.#until(() => this.#isWell(), READY_WITHIN_MS - 500)
     if (!this.#isWell()) this.violations.push("was not ready in time")
@@ -160,19 +163,16 @@ class Run {
       attempts.map(Math.round).join(", ")
     } ms`
     if (waitedMs > limits.reconnect.capMs || attempts.length > 2) this.violations.push(text)
-    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + this.#setBackMs()) {
+    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + this.#noticedMs()) {
       this.violations.push(text)
     }
     this.#until(() => this.#isWell(), 40_000)
     if (!this.#isWell()) this.violations.push("the account was not ready again")
   }
 
-  /** What is waited out by a clock takes longer by as much as that is set back meanwhile. */
-  #setBackMs(): number {
-    return this.schedule.steps.reduce(
-      (sum, { kind, ms }) => sum + (kind === "our_clock" ? Math.max(0, -ms) : 0),
-      0,
-    )
+  /** A clock that is set is noticed a moment later; until then ages are wrong by as much. */
+  #noticedMs(): number {
+    return NOTICED_MS * this.schedule.steps.filter(({ kind }) => kind === "our_clock").length
   }
 
   #isForbidden(): boolean {
@@ -193,6 +193,24 @@ class Run {
       command: { type: "resume", scope: { kind: "all" }, commandId: "resume" },
       reply: { succeed: () => {}, fail: () => {} },
     })
+  }
+
+  /** Wants in now and then whatever there is to see, as a strategy would that asks nobody. */
+  #pester() {
+    const wish = () => {
+      const { instruments } = this.schedule
+      const instrument = instruments[Math.floor(this.#draw() * instruments.length)]!
+      if (this.#wants) {
+        this.#system.ref(riskManagerOf(VENUE)).send({
+          _tag: "Signalled",
+          runner: assignmentId(STRATEGY, instrument),
+          notional: decimal("500"),
+          signal: { instrument, intent: "enter", price: decimal("100"), reason: "now and then" },
+        })
+      }
+      this.venue.later(300 + this.#draw() * 700, wish)
+    }
+    this.venue.later(0, wish)
   }
 
   /** Returns how long it took. */
@@ -234,12 +252,12 @@ class Run {
     if (intent === undefined) return fail("sent before it was written")
     if (intent.event.purpose !== "open") return
     const ageMs = now - (venue.quotedAt.get(instrument) ?? -Infinity)
-    if (ageMs >= STALE_AFTER_MS + this.#setBackMs()) fail(`opened on a price of ${ageMs} ms`)
+    if (ageMs >= STALE_AFTER_MS + this.#noticedMs()) fail(`opened on a price of ${ageMs} ms`)
     if (venue.goneSince.market !== undefined) fail("opened without a market stream")
     if (venue.goneSince.private !== undefined) fail("opened without a private stream")
     const halt = venue.halted.get(instrument)
     // What a mute stream has not told shows as silence, a little later.
-    const knownAt = halt?.toldAt ?? (halt?.since ?? 0) + STALE_AFTER_MS + this.#setBackMs()
+    const knownAt = halt?.toldAt ?? (halt?.since ?? 0) + STALE_AFTER_MS + this.#noticedMs()
     if (halt !== undefined && now >= knownAt) {
       fail("opened in a halt")
     }
@@ -270,7 +288,7 @@ class Run {
     for (const [name, attempts] of Object.entries(venue.connects)) {
       violations.push(...overBudget(name, attempts))
     }
-    violations.push(...this.#alerts())
+    violations.push(...this.#alerts(), ...this.#comparisons())
     for (const { instrument } of this.#assignments()) violations.push(...this.#bars(instrument))
     for (const order of books.orders.values()) {
       const theirs = venue.orders.get(order.clientOrderId)
@@ -338,6 +356,24 @@ class Run {
       }
     }
     return [...found, ...this.#alertsLeft()]
+  }
+
+  /** After every outage the account is compared before entries are on again. */
+  #comparisons(): ReadonlyArray<string> {
+    const found = new Array<string>()
+    let compared = true
+    let isReady = false
+    for (const { event, trueTime } of this.written) {
+      if (event._tag === "FeedLost") compared = false
+      else if (event._tag === "AccountLost") isReady = false
+      else if (event._tag === "AccountReconciled") {
+        isReady = Array.isArray(event.differences) && event.differences.length === 0
+        compared = true
+      } else if (event._tag === "FeedRestored" && isReady && !compared) {
+        found.push(`${this.#since(trueTime)} entries are on before the account was compared`)
+      }
+    }
+    return found
   }
 
   #alertsLeft(): ReadonlyArray<string> {
