@@ -41,10 +41,11 @@ export const keepConnected = Effect.fnUntraced(function* (state: State, actor: C
     state.degraded ||= wait.isDegraded
     // Who has told us to wait must not be asked by another way meanwhile.
     const mayPoll = state.degraded && wait.rule !== "rate_limited" && wait.rule !== "forbidden"
-    const waiting = mayPoll
-      ? poll(state, actor, [...state.lines.keys()], delayMs)
-      : Effect.sleep(delayMs)
-    yield* Effect.raceFirst(waiting, Deferred.await(wake))
+    const waited = Effect.raceFirst(Effect.sleep(delayMs), Deferred.await(wake))
+    // A price that is slow in coming must not hold up the next attempt.
+    yield* mayPoll
+      ? Effect.raceFirst(poll(state, actor, [...state.lines.keys()], delayMs), waited)
+      : waited
     state.wake = undefined
   }
 })

@@ -124,6 +124,8 @@ export class FakeVenue {
   privateDown: VenueFailure | undefined
   readsDown: VenueFailure | undefined
   quotesDown: VenueFailure | undefined
+  /** Of an answer with prices. */
+  quotesTakeMs = ANSWER_MS
   historyDown: VenueFailure | undefined
   /** Requests for missed trades end with it. */
   tradesDown: VenueFailure | undefined
@@ -332,7 +334,7 @@ export class FakeVenue {
         this.polls.push(this.time.now)
         const fault = this.quotesDown
         if (fault !== undefined) return this.#fail("GET quotes", fault, ANSWER_MS)
-        return Effect.delay(Effect.sync(() => ids.map((id) => this.quote(id))), ANSWER_MS)
+        return Effect.delay(Effect.sync(() => ids.map((id) => this.quote(id))), this.quotesTakeMs)
       }),
     bars: (id, intervalMs, until, limit) =>
       Effect.suspend(() => {

@@ -178,6 +178,18 @@ everySeed(
   },
 )
 
+everySeed("a price that is slow in coming does not hold up the next attempt", (world) => {
+  const keel = trading(world)
+  world.venue.marketDown = unreachable
+  world.venue.quotesTakeMs = 10 * capMs
+  world.venue.cutMarket()
+  keel.until(() => status(world) === "polling").run(2 * capMs)
+  assert.ok(world.venue.polls.length > 1)
+  world.venue.marketDown = undefined
+  keel.until(() => status(world) === "streaming", capMs + 2_000)
+  keel.stop()
+})
+
 everySeed("polled prices close positions and never open one", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
