@@ -14,6 +14,7 @@ import { type ActorSystem, EventLoopDispatcher, start } from "../../actors/runti
 import { strategyRunner } from "../../actors/strategy_runner.ts"
 import { tree, type TreeOptions } from "../../actors/tree.ts"
 import { treeOptions } from "../../assembly/actors.ts"
+import { countingStore, makeSettled } from "../../assembly/lock_step.ts"
 import type { OpenVenue, VenueDoor } from "../../assembly/venue.ts"
 import { openVenues } from "../../assembly/venues.ts"
 import type { Config } from "../../config.ts"
@@ -24,13 +25,12 @@ import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Bar } from "../../domain/market.ts"
 import { type Assignment, assignmentId, type StrategyEvent } from "../../domain/strategy.ts"
 import { limits } from "../../limits.ts"
-import { decodeRecord, type EventStore } from "../../storage/event_store.ts"
+import { decodeRecord } from "../../storage/event_store.ts"
 import { emptyDisk, type MemoryDisk, openMemoryDisk } from "../../storage/memory.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import type { Strike } from "../../venues/simulator/faults.ts"
 import { MarketClock } from "../../venues/simulator/market_clock.ts"
 import { Network, type Traffic } from "../../venues/socket.ts"
-import { makeSettled } from "./settled.ts"
 
 /** A venue that runs here, and the way to it. */
 export interface Wired extends VenueDoor {
@@ -76,7 +76,7 @@ export class ChaosWorld implements AsyncDisposable {
   readonly #network: CountingNetwork
   readonly #aside = countSignatures()
   readonly #settled: () => Promise<void>
-  #storePending = 0
+  #storePending = () => 0
   #system: ActorSystem | undefined
   #wired: Wired | undefined
   #venue: OpenVenue | undefined
@@ -86,15 +86,26 @@ export class ChaosWorld implements AsyncDisposable {
     this.#clock = new MarketClock(options.startMs ?? START_MS)
     this.#network = new CountingNetwork(this.#clock)
     const none = { framesSent: 0, framesReceived: 0, requestsOpen: 0 }
-    this.#settled = makeSettled({
+    const ours = () => this.#wired?.traffic ?? none
+    const settled = makeSettled({
       venue: () => this.#wired?.simulated.traffic() ?? none,
-      ours: () => this.#wired?.traffic ?? none,
-      network: this.#network,
-      aside: this.#aside.pending,
-      storePending: () => this.#storePending,
+      traffic: {
+        get framesReceived() {
+          return ours().framesReceived
+        },
+        get requestsOpen() {
+          return ours().requestsOpen
+        },
+      },
+      storePending: () => this.#storePending(),
       actorsIdle: () => this.#system?.idle() ?? true,
-      strikes: () => this.#wired?.simulated.faults.journal ?? [],
+      faulty: {
+        network: this.#network,
+        aside: this.#aside.pending,
+        strikes: () => this.#wired?.simulated.faults.journal ?? [],
+      },
     })
+    this.#settled = () => Effect.runPromise(settled)
   }
 
   /** The venue is up, prices stream, the account is reconciled and the strategies are warm. */
@@ -126,10 +137,12 @@ export class ChaosWorld implements AsyncDisposable {
       limits: limits.overview,
     })
     this.#model = model
+    const { pending, store } = countingStore(Effect.runSync(openMemoryDisk(this.#disk)))
+    this.#storePending = pending
     const options = treeOptions({
       config: this.#config(),
       venues,
-      store: this.#store(Effect.runSync(openMemoryDisk(this.#disk))),
+      store,
       model,
       started: { _tag: "RuntimeStarted", mode: "sim", version: "test", journalId: "chaos" },
       system: () => this.#system,
@@ -315,20 +328,6 @@ export class ChaosWorld implements AsyncDisposable {
   }
 
   // ---- putting together ------------------------------------------------------------------------
-
-  #store(store: EventStore): EventStore {
-    const counted = <A, E>(effect: Effect.Effect<A, E>) =>
-      Effect.suspend(() => {
-        this.#storePending++
-        return Effect.ensuring(effect, Effect.sync(() => void this.#storePending--))
-      })
-    return {
-      ...store,
-      head: counted(store.head),
-      append: (records) => counted(store.append(records)),
-      read: (after, limit) => counted(store.read(after, limit)),
-    }
-  }
 
   #config(): Config {
     return {
