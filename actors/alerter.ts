@@ -198,4 +198,5 @@ const titles: Readonly<Record<FeedTrouble, string>> = {
   misbehaving: "The venue says that we break its rules",
   nothing_to_watch: "Nothing to watch",
   lagging: "Prices arrive late",
+  refused: "The venue does not stream all that was asked for",
 }

@@ -22,6 +22,8 @@ export const FeedTrouble = Literals([
   "nothing_to_watch",
   /** Events arrive later and later. */
   "lagging",
+  /** The venue does not stream something that was asked for. */
+  "refused",
 ])
 export type FeedTrouble = typeof FeedTrouble.Type
 const AssignmentFields = {

@@ -15,6 +15,8 @@ import type { Connection, Context, State } from "./state.ts"
 
 /** The end of one connection is looked at before the next one begins. */
 const BREATH_MS = 10
+/** A venue that says what it will not stream says so soon. */
+const REFUSED_WITHIN_MS = 2_000
 
 /** Lives as long as this incarnation: connect, lose, wait or poll, connect. */
 export const keepConnected = Effect.fnUntraced(function* (state: State, actor: Context) {
@@ -69,14 +71,21 @@ const connectOnce = Effect.fnUntraced(function* (state: State, actor: Context) {
     heardAt: undefined,
   }
   state.connection = connection
+  const refusals = new Map<InstrumentId, string>()
   const stream = market.stream(instruments, {
     event: (event) => {
       const at = actor.now()
       connection.heardAt = at
+      // Whoever had something to refuse has done so by now; before, the last answer still holds.
+      if (at - connection.startedAt >= REFUSED_WITHIN_MS) state.refusals = refusals
       state.memory.link = heardData(state.memory.link)
       return actor.self.send({ _tag: "Heard", event, at, connection: id })
     },
     undecoded: (frame, reason) => void actor.self.send({ _tag: "Undecoded", frame, reason }),
+    refused: (instruments, what, reason) => {
+      for (const instrument of instruments) refusals.set(instrument, `no ${what}: ${reason}`)
+      state.refusals = refusals
+    },
   })
   const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
   state.connection = undefined

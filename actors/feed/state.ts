@@ -223,6 +223,8 @@ export interface State {
   readonly troubles: Map<FeedTrouble, string>
   /** Runners that have ended for good: bars are nothing to them. */
   readonly deaf: Set<string>
+  /** What the venue would not stream on the present connection, in words, by instrument. */
+  refusals: ReadonlyMap<InstrumentId, string>
   /** Ends the present wait. */
   wake: Deferred.Deferred<void> | undefined
   reconnects: number
@@ -299,6 +301,7 @@ export function initial(
     session: undefined,
     troubles: openTroubles(books, venue),
     deaf: new Set(),
+    refusals: new Map(),
     wake: undefined,
     reconnects: 0,
     frames: 0,

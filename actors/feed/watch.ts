@@ -198,6 +198,10 @@ function troublesOf(state: State, now: number): ReadonlyMap<FeedTrouble, string>
   if (state.lateSince !== undefined || (state.lateCuts > 0 && state.phase !== "streaming")) {
     found.set("lagging", `Events of ${venue} arrive later and later.`)
   }
+  if (state.refusals.size > 0) {
+    const text = [...state.refusals].map(([instrument, reason]) => `${instrument} (${reason})`)
+    found.set("refused", `${venue} does not stream ${text.join(", ")}.`)
+  }
   const unwatched = [...state.books.assignments.values()]
     .map(({ instrument }) => instrument)
     .filter((instrument) => venueOf(instrument) === venue && !state.lines.has(instrument))

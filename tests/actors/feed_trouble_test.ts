@@ -701,3 +701,37 @@ everySeed("a strategy that has ended for good gets no bars any more", (world) =>
 Deno.test("the fake's share is a share", () => {
   assert.equal(instrument(SHARE).assetClass, "us_equity")
 })
+
+everySeed("what the venue will not stream is an alert, until a connection has it", (world) => {
+  let isFull = true
+  const keel = trading(world, {
+    change: (options) => ({
+      ...options,
+      feeds: options.feeds.map((each) => ({
+        ...each,
+        market: {
+          ...each.market,
+          stream: (ids, sink) => {
+            if (!isFull) return each.market.stream(ids, sink)
+            sink.refused?.([ETH], "prices", "symbol limit exceeded (405)")
+            const event: typeof sink.event = (heard) =>
+              heard.instrument === ETH || sink.event(heard)
+            return each.market.stream(ids, { ...sink, event })
+          },
+        },
+      })),
+    }),
+  })
+  const [alert] = world.events("AlertRaised")
+  assert.equal(alert?.id, `feed:${VENUE}:refused`)
+  assert.match(alert?.detail ?? "", /ETH\/USDT\S+ \(no prices: symbol limit exceeded \(405\)\)/)
+  keel.signal("enter", ETH)
+  keel.run(1_000)
+  assert.equal(world.events("OrderDenied").at(-1)?.code, "MARKET_DATA_STALE")
+  isFull = false
+  world.venue.cutMarket()
+  keel.run(10_000)
+  assert.deepEqual(world.events("AlertRaised").map(({ id }) => id), [alert?.id])
+  assert.deepEqual(world.events("AlertResolved").map(({ id }) => id), [alert?.id])
+  keel.stop()
+})
