@@ -249,6 +249,10 @@ export class PortVenue {
     this.#emit(this.#status(id))
   }
 
+  tellStatus(id: InstrumentId) {
+    if (this.halted.has(id)) this.#emit(this.#status(id))
+  }
+
   #status(id: InstrumentId): MarketEvent {
     const status = this.halted.has(id) ? "halted" : "trading"
     return { _tag: "Status", instrument: id, status, reason: "LUDP", time: this.now }

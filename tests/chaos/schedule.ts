@@ -210,10 +210,11 @@ export function end({ kind, of }: Step, venue: PortVenue) {
       return
     case "mute":
       venue.isMute = false
-      return
+      return venue.halted.forEach((_, id) => venue.tellStatus(id))
     case "mute_one":
       venue.mute.delete(of)
-      return
+      // Where it stands is told again; a halt that is never told shows in the first refusal.
+      return venue.tellStatus(of)
     case "halt":
       return venue.halt(of, false)
     case "lag":
