@@ -5,49 +5,26 @@
 import assert from "node:assert/strict"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import { AAPL, SPY, startAlpaca, VENUE } from "./alpaca.ts"
-import { alertsLeft, assertHealed, assertNothingOpenedBlindly } from "./safety.ts"
-import { assertTimeline } from "./timeline.ts"
+import { alertsLeft } from "./safety.ts"
+import { LEAD_MS, type Scene, type SceneOptions, sceneTest } from "./scene.ts"
 import type { ChaosWorld } from "./world.ts"
 
 const stream = { match: { door: "dataStream" } } as const
 const updates = { match: { door: "tradingStream" } } as const
-const LEAD_MS = 6_000
 /** A dead session keeps the only slot for so long. */
 const SLOT_HELD_MS = 90_000
 /** Longest wait for a slot that is taken. */
 const SLOT_WAIT_MS = 20_000
 
-interface Scene {
-  readonly world: ChaosWorld
-  readonly at: number
-  readonly after: number
-  readonly ids: ReadonlyArray<string>
-  readonly expect: (timeline: string) => void
-}
-
 function faultTest(
   name: string,
   faults: ReadonlyArray<Fault>,
   body: (scene: Scene) => Promise<void>,
-  options: {
-    readonly heals?: boolean
+  { start, ...options }: SceneOptions & {
     readonly start?: Parameters<typeof startAlpaca>[0]
-    readonly lasting?: ReadonlyArray<string>
   } = {},
 ) {
-  Deno.test(name, async () => {
-    await using world = await startAlpaca(options.start)
-    await world.advance(LEAD_MS)
-    const after = world.mark
-    const ids = new Array<string>()
-    for (const fault of faults) ids.push(await world.arm(fault))
-    const at = world.now
-    const expect = (timeline: string) =>
-      assertTimeline(world.records().filter(({ seq }) => seq > after), at, timeline)
-    await body({ world, at, after, ids, expect })
-    if (options.heals === false) return assertNothingOpenedBlindly(world)
-    await assertHealed(world, { after, ...(options.lasting && { lasting: options.lasting }) })
-  })
+  sceneTest(name, () => startAlpaca(start), faults, body, options)
 }
 
 faultTest(

@@ -8,7 +8,7 @@
  */
 import assert from "node:assert/strict"
 import { Clock, Effect, Exit, Logger, Option, Random, Scope } from "effect"
-import { riskManagerOf } from "../../actors/names.ts"
+import { Operator, riskManagerOf } from "../../actors/names.ts"
 import { ReadModel } from "../../actors/read_model.ts"
 import { type ActorSystem, EventLoopDispatcher, start } from "../../actors/runtime/mod.ts"
 import { strategyRunner } from "../../actors/strategy_runner.ts"
@@ -254,6 +254,15 @@ export class ChaosWorld implements AsyncDisposable {
 
   strikes(id: string): ReadonlyArray<Strike> {
     return this.wired.simulated.faults.journal.filter(({ faultId }) => faultId === id)
+  }
+
+  /** As an operator would who has seen to what was wrong. */
+  resume() {
+    this.system.ref(Operator).send({
+      _tag: "Submit",
+      command: { type: "resume", scope: { kind: "all" }, commandId: `resume-${this.now}` },
+      reply: { succeed: () => {}, fail: () => {} },
+    })
   }
 
   /** As its strategy would. */
