@@ -25,7 +25,7 @@ import type { EventStore, StoredRecord } from "../../storage/event_store.ts"
 import { emptyDisk, openMemoryDisk } from "../../storage/memory.ts"
 import type { NewOrder } from "../../venues/broker.ts"
 import { instrument, PortVenue, VENUE } from "./port_venue.ts"
-import { begin, end, endOf, type Schedule, told } from "./schedule.ts"
+import { begin, end, endOf, type Kind, type Schedule, told } from "./schedule.ts"
 
 export interface Outcome {
   readonly schedule: Schedule
@@ -418,11 +418,14 @@ class Run {
     return found
   }
 
+  /** Whether a bar may be seen before all of its trades, by a fold that is replaced for it. */
   #comesLate(): boolean {
-    return this.schedule.steps.some(({ kind, of }) =>
-      kind === "lag" || kind === "our_clock" || kind === "mute_one" ||
-      (kind === "trades" && of !== "duplicate")
-    )
+    const { steps } = this.schedule
+    const has = (...kinds: ReadonlyArray<Kind>) => steps.some(({ kind }) => kinds.includes(kind))
+    return has("lag", "our_clock", "mute_one") ||
+      // What ends the silence is then no trade, by whose number the missing ones would show.
+      (has("mute") && has("halt")) ||
+      steps.some(({ kind, of }) => kind === "trades" && of !== "duplicate")
   }
 
   // ---- what is told --------------------------------------------------------------------------
