@@ -5,26 +5,101 @@
  * seen as a person or a script would see it.
  */
 import assert from "node:assert/strict"
-import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
-import type { FeedView, Overview } from "../../domain/overview.ts"
-import type { Fault } from "../../venues/simulator/fault.ts"
-import type { VenueBooks } from "../../venues/simulator/binance.ts"
-import type { Strike } from "../../venues/simulator/faults.ts"
+import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
-import { command, stateOf, type VenueAddress } from "./api.ts"
-import { assertIsVenues, quietMoment } from "./books.ts"
-import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
+import type { Books } from "../../domain/books.ts"
+import { toNumber, zero } from "../../domain/decimal.ts"
+import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
+import type { FeedInstrumentView, FeedView, Overview } from "../../domain/overview.ts"
+import { assetsOf } from "../../domain/position.ts"
+import type { VenueBooks } from "../../venues/simulator/binance.ts"
+import type { Fault } from "../../venues/simulator/fault.ts"
+import type { Strike } from "../../venues/simulator/faults.ts"
+import {
+  type AlpacaAddress,
+  alpacaHoldings,
+  command,
+  foldedJournal,
+  stateOf,
+  type VenueAddress,
+  venueBalances,
+} from "./api.ts"
+import { isQuiet } from "./books.ts"
+import { eventually, Process, startKeel, taskArguments, temporaryFolder } from "./process.ts"
 
-export const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
+export type VenueName = "binance" | "alpaca"
+
+export interface WorldOptions {
+  readonly venue: VenueName
+  /** How long Alpaca keeps the place of a session that ended uncleanly; the task's 90 s if absent. */
+  readonly slotHeldMs?: number
+}
+
+/** What an order and a fill have in common wherever they are. */
+interface VenueView {
+  readonly orders: ReadonlyArray<{ readonly clientOrderId: string; readonly receivedAt: number }>
+  /** As our fills name them. */
+  readonly executionIds: ReadonlyArray<string>
+}
+
+interface AlpacaBooks {
+  readonly orders: ReadonlyArray<
+    { readonly client_order_id: string; readonly created_at: string }
+  >
+  readonly activities: ReadonlyArray<{
+    readonly activity_type: string
+    readonly order_id: string
+    readonly cum_qty: string
+  }>
+}
+
+const OPENING = 100_000
+const SEED = 3
+const traded = {
+  binance: ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"],
+  alpaca: ["AAPL", "MSFT", "SPY"],
+} as const
+/** Its stream is a connection of its own: what happens to shares happens to it as well. */
+const watched = { binance: traded.binance, alpaca: [...traded.alpaca, "BTC/USD"] } as const
+
+/** An order that passed the gate before it fell may be on its way for so long, on a busy machine. */
+const IN_FLIGHT_MS = 500
+
+interface Addresses {
+  readonly binance: VenueAddress
+  readonly alpaca: AlpacaAddress
+  readonly control: string
+}
+
+/** The venue's part of the configuration, and the keys. */
+function connection(venue: VenueName, { binance, alpaca }: Addresses) {
+  const instruments = watched[venue]
+  if (venue === "binance") {
+    const { rest: restUrl, ws: streamUrl, wsApi: wsApiUrl } = binance
+    return {
+      config: { instruments, restUrl, streamUrl, wsApiUrl },
+      keys: { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret },
+    }
+  }
+  const { trading, data, dataStream, tradingStream } = alpaca
+  return {
+    config: {
+      instruments,
+      ...{ tradingUrl: trading, dataUrl: data },
+      ...{ dataStreamUrl: dataStream, tradingStreamUrl: tradingStream },
+    },
+    keys: { APCA_API_KEY_ID: alpaca.key, APCA_API_SECRET_KEY: alpaca.secret },
+  }
+}
 
 /** Trades often, so that every fault finds something to spoil. */
-function nervousConfig({ rest, ws, wsApi }: VenueAddress): string {
+function nervousConfig(venue: VenueName, config: object): string {
   return JSON.stringify({
     mode: "paper",
-    venues: { binance: { restUrl: rest, streamUrl: ws, wsApiUrl: wsApi } },
-    strategies: pairs.map((pair) => ({
+    venues: { [venue]: config },
+    strategies: traded[venue].map((symbol) => ({
       strategy: "mean_reversion",
-      instrument: `${pair}.BINANCE`,
+      instrument: `${symbol}.${venue.toUpperCase()}`,
       interval: "1s",
       params: { period: 4, deviations: 0.5 },
       notional: "500",
@@ -33,47 +108,91 @@ function nervousConfig({ rest, ws, wsApi }: VenueAddress): string {
   })
 }
 
+/** The venue of the task, or one that differs from it in its patience. */
+class PatientVenue implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess
+
+  constructor(slotHeldMs: number) {
+    const args = taskArguments("venue")
+    const script = fileURLToPath(new URL("./outage_venue.ts", import.meta.url))
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: [...args.slice(0, -1), "--no-lock", script, String(SEED), String(slotHeldMs)],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn()
+  }
+
+  async line(): Promise<string> {
+    let text = ""
+    for await (const part of this.#child.stdout.pipeThrough(new TextDecoderStream())) {
+      text += part
+      if (text.includes("\n")) return text
+    }
+    throw new Error("the venue ended before it said where it is")
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#child.kill("SIGKILL")
+    await this.#child.status
+  }
+}
+
 type RecordOf<Tag extends EventTag> = JournalRecord & { readonly event: EventOf<Tag> }
 
 export class OutageWorld implements AsyncDisposable {
   readonly records: Array<JournalRecord> = []
-  readonly #ended = new AbortController()
-  readonly #reader: Promise<void>
+  readonly #reading: Promise<void>
   readonly #waiting = new Set<() => void>()
 
   private constructor(
     readonly url: string,
-    readonly address: VenueAddress,
-    private readonly control: string,
+    readonly venue: VenueName,
+    readonly addresses: Addresses,
+    private readonly journal: ReadableStreamDefaultReader<Uint8Array>,
     private readonly resources: AsyncDisposableStack,
   ) {
-    this.#reader = this.#read()
+    this.#reading = this.#read()
   }
 
   /** Both are up, the account is reconciled and the first order has been filled. */
-  static async start(): Promise<OutageWorld> {
+  static async start({ venue, slotHeldMs }: WorldOptions): Promise<OutageWorld> {
     await using starting = new AsyncDisposableStack()
     const folder = starting.use(await temporaryFolder())
-    const venue = starting.use(new Process("venue", ["--port", "0", "--seed", "3"]))
-    const [line] = await venue.printed(/^\{.*\}$/m)
-    const { binance, control }: { binance: VenueAddress; control: string } = JSON.parse(line)
-    const config = `${folder.path}/keel.json`
-    Deno.writeTextFileSync(config, nervousConfig(binance))
-    const { keel, url } = await startKeel(["--data", `${folder.path}/data`, "--config", config], {
-      BINANCE_API_KEY: binance.key,
-      BINANCE_API_SECRET: binance.secret,
+    const line = slotHeldMs === undefined
+      ? (await starting.use(new Process("venue", ["--port", "0", "--seed", String(SEED)]))
+        .printed(/^\{.*\}$/m))[0]
+      : await starting.use(new PatientVenue(slotHeldMs)).line()
+    const addresses: Addresses = JSON.parse(line)
+    const { config, keys } = connection(venue, addresses)
+    const file = `${folder.path}/keel.json`
+    Deno.writeTextFileSync(file, nervousConfig(venue, config))
+    const { keel, url } = await startKeel(["--data", `${folder.path}/data`, "--config", file], {
+      ...keys,
       KEEL_LOG: "error",
     })
     starting.use(keel)
-    const world = new OutageWorld(url, binance, control, starting.move())
-    await world.next("OrderFilled", { timeoutMs: 30_000 })
-    return world
+    const { body } = await fetch(`${url}/api/v1/events?from=0`)
+    assert.ok(body)
+    const world = new OutageWorld(url, venue, addresses, body.getReader(), starting.move())
+    try {
+      await world.next("OrderFilled", { timeoutMs: 30_000 })
+      return world
+    } catch (error) {
+      await world[Symbol.asyncDispose]()
+      throw error
+    }
+  }
+
+  /** Whom a fault strikes that is about the venue's market streams. */
+  get streams() {
+    return { match: { door: this.venue === "binance" ? "streams" : "dataStream" } } as const
   }
 
   async arm(fault: Fault): Promise<string> {
-    const answer = await fetch(`${this.control}/faults`, {
+    const answer = await fetch(`${this.addresses.control}/faults`, {
       method: "POST",
-      body: JSON.stringify(fault),
+      body: JSON.stringify({ venue: this.venue, ...fault }),
     })
     const body = await answer.json()
     assert.equal(answer.status, 201, JSON.stringify(body))
@@ -81,19 +200,38 @@ export class OutageWorld implements AsyncDisposable {
   }
 
   async disarm(id: string) {
-    const answer = await fetch(`${this.control}/faults/${id}`, { method: "DELETE" })
+    const answer = await fetch(`${this.addresses.control}/faults/${id}`, { method: "DELETE" })
     await answer.body?.cancel()
   }
 
   /** How often a fault struck so far, and when, in milliseconds. */
   async strikes(id: string): Promise<ReadonlyArray<Strike>> {
-    const journal: ReadonlyArray<Strike> = await (await fetch(`${this.control}/journal`)).json()
+    const journal: ReadonlyArray<Strike> = await (await fetch(`${this.addresses.control}/journal`))
+      .json()
     return journal.filter(({ faultId }) => faultId === id)
   }
 
-  async venueBooks(): Promise<VenueBooks> {
-    const { binance } = await (await fetch(`${this.control}/books`)).json()
-    return binance
+  /** The venue's own. */
+  async venueBooks(): Promise<VenueView> {
+    const books: { readonly binance: VenueBooks; readonly alpaca: AlpacaBooks } = await (
+      await fetch(`${this.addresses.control}/books`)
+    ).json()
+    if (this.venue === "binance") {
+      const { orders, trades } = books.binance
+      return {
+        orders: orders.map(({ clientOrderId, time }) => ({ clientOrderId, receivedAt: time })),
+        executionIds: trades.map(({ id }) => String(id)),
+      }
+    }
+    const { orders, activities } = books.alpaca
+    return {
+      orders: orders.map((order) => ({
+        clientOrderId: order.client_order_id,
+        receivedAt: Date.parse(order.created_at),
+      })),
+      executionIds: activities.filter((one) => one.activity_type === "FILL")
+        .map((one) => `${one.order_id}:${one.cum_qty}`),
+    }
   }
 
   /** Where the journal ends now: what is looked for after this has happened after it. */
@@ -138,6 +276,32 @@ export class OutageWorld implements AsyncDisposable {
     return this.records.filter(({ seq }) => seq > after)
   }
 
+  /**
+   * What the feed's records say, in order, each in a word or two. What concerns one instrument is
+   * left out: which of them missed a trade, or was quiet by itself for a while, is chance.
+   */
+  timeline(after: number): string {
+    const words = this.since(after).flatMap(({ event }) => {
+      switch (event._tag) {
+        case "FeedLost":
+          return [`lost ${event.attempt} ${event.rule}`]
+        case "FeedPolling":
+          return ["polling"]
+        case "FeedRestored":
+          return ["restored"]
+        case "SourceChanged":
+          return event.instrument === null ? [event.source] : []
+        case "FeedTroubled":
+          return [event.trouble]
+        case "FeedTroubleEnded":
+          return [`no longer ${event.trouble}`]
+        default:
+          return []
+      }
+    })
+    return words.join(", ")
+  }
+
   async feed(): Promise<FeedView> {
     const { feeds } = await stateOf(this.url)
     assert.ok(feeds[0])
@@ -151,24 +315,93 @@ export class OutageWorld implements AsyncDisposable {
     return await eventually(() => stateOf(this.url), isWanted, timeoutMs, 50)
   }
 
+  /** Trades as Keel has counted them until now. */
+  async counted(): Promise<ReadonlyArray<FeedInstrumentView>> {
+    return (await this.feed()).instruments
+  }
+
+  /** Since `before`, Keel has counted every trade of the venue's tape, each once. */
+  async assertEveryTradeOnce(before: ReadonlyArray<FeedInstrumentView>) {
+    // Whatever was under way has been counted when every instrument has traded on.
+    const isOn = (lines: ReadonlyArray<FeedInstrumentView>) =>
+      lines.every(({ lastTradeId }, index) => lastTradeId !== before[index]!.lastTradeId)
+    await this.eventually(({ feeds }) => isOn(feeds[0]!.instruments), 20_000)
+    for (const [index, line] of (await this.counted()).entries()) {
+      const { instrument, lastTradeId, trades } = before[index]!
+      assert.ok(lastTradeId !== null, instrument)
+      const tape = await this.#tape(instrument, lastTradeId)
+      const [first, last] = [tape.indexOf(lastTradeId), tape.indexOf(line.lastTradeId ?? "")]
+      assert.ok(first >= 0 && last > first, `${instrument}: ${lastTradeId} to ${line.lastTradeId}`)
+      assert.equal(line.trades - trades, last - first, `${instrument}, against the venue's tape`)
+    }
+  }
+
+  /** Ids of the venue's trades, oldest first, at least from `from` on. */
+  async #tape(instrument: string, from: string): Promise<ReadonlyArray<string>> {
+    const symbol = instrument.slice(0, instrument.lastIndexOf("."))
+    const ids = new Array<string>()
+    if (this.venue === "binance") {
+      const { rest } = this.addresses.binance
+      while (true) {
+        const next = ids.length === 0 ? from : Number(ids.at(-1)) + 1
+        const query = `symbol=${symbol.replace("/", "")}&limit=1000&fromId=${next}`
+        const page: ReadonlyArray<{ readonly id: number }> = await (
+          await fetch(`${rest}/api/v3/historicalTrades?${query}`)
+        ).json()
+        ids.push(...page.map(({ id }) => String(id)))
+        if (page.length < 1_000) return ids
+      }
+    }
+    const { data, key, secret } = this.addresses.alpaca
+    const isPair = symbol.includes("/")
+    const query = new URLSearchParams({
+      symbols: symbol,
+      start: new Date(this.records[0]!.time).toISOString(),
+      limit: "10000",
+      ...!isPair && { feed: "iex" },
+    })
+    while (true) {
+      const url = `${data}/${isPair ? "v1beta3/crypto/us" : "v2/stocks"}/trades?${query}`
+      const headers = { "APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret }
+      const { trades, next_page_token } = await (await fetch(url, { headers })).json()
+      for (const { i, x } of trades?.[symbol] ?? []) ids.push(isPair ? String(i) : `${x}:${i}`)
+      if (!next_page_token) return ids
+      query.set("page_token", next_page_token)
+    }
+  }
+
+  /** Nothing that opens has reached the venue between the two, but what was on its way at `from`. */
+  async assertNothingOpened(from: number, until: number) {
+    const opening = new Set(
+      this.all("OrderSubmitted").filter(({ event }) => event.purpose === "open")
+        .map(({ event }) => event.clientOrderId),
+    )
+    const { orders } = await this.venueBooks()
+    const opened = orders.filter(({ clientOrderId, receivedAt }) =>
+      opening.has(clientOrderId) && receivedAt > from + IN_FLIGHT_MS && receivedAt < until
+    )
+    assert.deepEqual(opened, [], `nothing may be opened from ${from} until ${until}`)
+  }
+
   /**
    * What holds after every fault: nothing was opened without authority, no alert is left, trading
    * goes on, no order exists twice and the books are the venue's.
    */
-  async assertHealed(after: number) {
+  async assertHealed(after: number, patienceMs = 25_000) {
     await this.next("OrderSubmitted", { after: this.mark, timeoutMs: 20_000 })
     await this.eventually(
       ({ alerts, feeds, accounts }) =>
         alerts.every(({ resolvedAt }) => resolvedAt !== null) &&
         feeds.every(({ status, attempt }) => status === "streaming" && attempt === 0) &&
         accounts.every(({ status }) => status === "ready"),
-      25_000,
+      patienceMs,
     )
     await command(this.url, { type: "pause", scope: { kind: "all" } })
-    const { books, balances } = await quietMoment(this.url, this.address)
-    assertIsVenues(books, balances)
+    const { books, held } = await this.#quietMoment()
+    this.#assertIsVenues(books, held)
     assertNothingOpenedBlindly(this.records)
-    const { orders, trades } = await this.venueBooks()
+    for (const { from, until } of outages(this.records)) await this.assertNothingOpened(from, until)
+    const { orders, executionIds } = await this.venueBooks()
     const known = orders.map(({ clientOrderId }) => clientOrderId)
     assert.equal(new Set(known).size, known.length, "no order twice at the venue")
     for (const id of known) assert.ok(books.orders.has(id), `${id} is ours`)
@@ -177,16 +410,51 @@ export class OutageWorld implements AsyncDisposable {
     assert.equal(sent.length, known.length)
     assert.deepEqual(
       this.all("OrderFilled").map(({ event }) => event.executionId).toSorted(),
-      trades.map(({ id }) => String(id)).toSorted(),
+      executionIds.toSorted(),
     )
     // Nothing had to be started again for it.
     assert.deepEqual(this.all("ActorRestarted", after), [])
     assert.deepEqual(this.all("ActorFailed", after), [])
   }
 
+  /** Reconciled, and nothing in flight: the moment at which both sides can be compared. */
+  async #quietMoment() {
+    const { binance, alpaca } = this.addresses
+    return await eventually(
+      async () => {
+        const state = await stateOf(this.url)
+        const books = await foldedJournal(this.url, state.seq)
+        const held =
+          await (this.venue === "binance" ? venueBalances(binance) : alpacaHoldings(alpaca))
+        return { state, books, held, after: await stateOf(this.url) }
+      },
+      ({ state, books, after }) =>
+        state.accounts[0]?.status === "ready" && isQuiet(books) &&
+        after.orders.length === state.orders.length,
+      30_000,
+      50,
+    )
+  }
+
+  /** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
+  #assertIsVenues({ accounts, positions }: Books, held: ReadonlyMap<string, number>) {
+    for (const { instrument, quantity } of positions.values()) {
+      const { base } = assetsOf(instrument)
+      const [theirs, ours] = [held.get(base) ?? 0, toNumber(quantity)]
+      assert.ok(Math.abs(theirs - ours) < 1e-9, `${base}: the venue has ${theirs}, we ${ours}`)
+    }
+    const account = accounts.get(this.venue)
+    assert.ok(account)
+    const { moved, quoteAsset } = account
+    const ours = OPENING + toNumber(moved.get(quoteAsset) ?? zero)
+    const theirs = held.get(quoteAsset) ?? 0
+    assert.ok(Math.abs(theirs - ours) < 1e-6, `${quoteAsset}: the venue has ${theirs}, we ${ours}`)
+  }
+
   async [Symbol.asyncDispose]() {
-    this.#ended.abort()
-    await this.#reader
+    // By the body and not by a signal: Deno forgets the signal of a request that has been answered.
+    await this.journal.cancel()
+    await this.#reading
     await this.resources.disposeAsync()
   }
 
@@ -196,25 +464,35 @@ export class OutageWorld implements AsyncDisposable {
   }
 
   async #read() {
-    try {
-      const answer = await fetch(`${this.url}/api/v1/events?from=0`, { signal: this.#ended.signal })
-      let rest = ""
-      const decoder = new TextDecoder()
-      for await (const bytes of answer.body ?? []) {
-        const messages = (rest + decoder.decode(bytes, { stream: true })).split("\n\n")
-        rest = messages.pop() ?? ""
-        for (const message of messages) {
-          const data = message.split("\n").filter((line) => line.startsWith("data:"))
-          if (data.length === 0) continue
-          const record = JSON.parse(data.map((line) => line.slice(5)).join("\n"))
-          this.records.push({ ...record, event: Effect.runSync(decodeEvent(record.event)) })
-        }
-        this.#wake()
+    let rest = ""
+    const decoder = new TextDecoder()
+    while (true) {
+      const { done, value } = await this.journal.read()
+      if (done) return
+      const messages = (rest + decoder.decode(value, { stream: true })).split("\n\n")
+      rest = messages.pop() ?? ""
+      for (const message of messages) {
+        const data = message.split("\n").filter((line) => line.startsWith("data:"))
+        if (data.length === 0) continue
+        const record = JSON.parse(data.map((line) => line.slice(5)).join("\n"))
+        this.records.push({ ...record, event: Effect.runSync(decodeEvent(record.event)) })
       }
-    } catch (error) {
-      if (!this.#ended.signal.aborted) throw error
+      this.#wake()
     }
   }
+}
+
+/** From each loss of the feed to the return that ends it, in epoch milliseconds. */
+function outages(records: ReadonlyArray<JournalRecord>) {
+  const found: Array<{ readonly from: number; readonly until: number }> = []
+  let from: number | undefined
+  for (const { event, time } of records) {
+    if (event._tag === "FeedLost") from ??= time
+    if (event._tag !== "FeedRestored" || from === undefined) continue
+    found.push({ from, until: time })
+    from = undefined
+  }
+  return found
 }
 
 /** An order that opens needs a feed that streams and an account that is reconciled. */
