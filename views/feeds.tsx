@@ -13,7 +13,7 @@ import type {
   Overview,
 } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { price, rate, symbolOf, words } from "./format.ts"
+import { attemptText, price, rate, symbolOf, words } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { Dot, linkShape } from "./status.tsx"
 import { Elapsed } from "./time.tsx"
@@ -44,7 +44,7 @@ const Feed: FC<{ feed: FeedView; overview: Overview }> = ({ feed, overview }) =>
     {feed.status !== "streaming" && (
       <p class="feed-cause">
         {feed.cause ?? "Connecting"}
-        {feed.attempt > 0 && `. Attempt ${feed.attempt} of ${feed.attemptMax}`}
+        {feed.attempt > 0 && `. ${attemptText(feed.attempt, feed.attemptMax)}`}
         {feed.nextAttemptAt !== undefined && (
           <>
             , next in <Elapsed at={feed.nextAttemptAt} as="in" />

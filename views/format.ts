@@ -127,6 +127,11 @@ export function venueName(venue: string): string {
   return venue.slice(0, 1).toUpperCase() + venue.slice(1).toLowerCase()
 }
 
+/** `Attempt 2 of 5`; behind the last one that counts, it goes on all the same. */
+export function attemptText(attempt: number, attemptMax: number): string {
+  return attempt <= attemptMax ? `Attempt ${attempt} of ${attemptMax}` : `Attempt ${attempt}`
+}
+
 function placesOf(decimal: string): number {
   return (decimal.split(".")[1] ?? "").replace(/0+$/, "").length
 }

@@ -8,7 +8,7 @@ import type { FC } from "hono/jsx"
 import type { Mode, Overview, TradingState } from "../domain/overview.ts"
 import type { PageView } from "./page_view.ts"
 import { accountShape, Dot, linkShape, type Shape, worst } from "./status.tsx"
-import { sentence, words } from "./format.ts"
+import { attemptText, sentence, words } from "./format.ts"
 import { Elapsed } from "./time.tsx"
 
 export const modeWords: Readonly<Record<Mode, { name: string; meaning: string }>> = {
@@ -143,7 +143,7 @@ function feedTroubles({ feeds }: Overview) {
       <b>{words(feed.venue)} feed {feed.phase ?? feed.status}</b>
       <span>
         {feed.cause && `${feed.cause}. `}
-        {feed.attempt > 0 && `Attempt ${feed.attempt} of ${feed.attemptMax}. `}
+        {feed.attempt > 0 && `${attemptText(feed.attempt, feed.attemptMax)}. `}
         {feed.nextAttemptAt !== undefined && (
           <>
             Next try in <Elapsed at={feed.nextAttemptAt} as="in" />.{" "}

@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import fc from "fast-check"
 import {
   actorName,
+  attemptText,
   averagePrice,
   figure,
   percent,
@@ -125,4 +126,10 @@ Deno.test("words() and symbolOf() turn names into words", () => {
   assert.equal(symbolOf("BRK.B.ALPACA"), "BRK.B")
   assert.equal(venueNameOf("AAPL.ALPACA"), "Alpaca")
   assert.equal(venueNameOf("AAPL"), "")
+})
+
+Deno.test("attemptText() counts to the last that matters, and on", () => {
+  assert.equal(attemptText(2, 5), "Attempt 2 of 5")
+  assert.equal(attemptText(5, 5), "Attempt 5 of 5")
+  assert.equal(attemptText(7, 5), "Attempt 7")
 })
