@@ -5,7 +5,7 @@
  * polling, so polling is only a better way of waiting. It decides nothing about the data: what it
  * hears goes to the feed's mailbox, with the time.
  */
-import { Deferred, Effect, Random } from "effect"
+import { Deferred, Effect, Fiber, Random } from "effect"
 import { failed, heardData } from "../../domain/link.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Quote } from "../../domain/market.ts"
@@ -27,7 +27,7 @@ export const keepConnected = Effect.fnUntraced(function* (state: State, actor: C
   yield* waitOutBan(state, actor)
   while (true) {
     actor.self.signal({ _tag: "Trying", nextAttemptAt: undefined })
-    const error = yield* connectOnce(state, actor)
+    const { error, left } = yield* connectOnce(state, actor)
     revokeAll(state)
     const now = actor.now()
     const [link, wait] = failed(memory.link, error.reason, now, yield* Random.next, policy)
@@ -49,6 +49,8 @@ export const keepConnected = Effect.fnUntraced(function* (state: State, actor: C
       ? Effect.raceFirst(poll(state, actor, [...state.lines.keys()], delayMs), waited)
       : waited
     state.wake = undefined
+    // A venue that counts connections must not see two of them.
+    yield* left
   }
 })
 
@@ -87,12 +89,17 @@ const connectOnce = Effect.fnUntraced(function* (state: State, actor: Context) {
       state.refusals = refusals
     },
   })
-  const error = yield* Effect.flip(Effect.raceFirst(stream, Deferred.await(connection.cut)))
+  const streaming = yield* Effect.forkChild(stream)
+  const ended = Effect.raceFirst(Fiber.join(streaming), Deferred.await(connection.cut))
+  const error = yield* Effect.flip(ended)
   state.connection = undefined
-  if (error.reason._tag !== "Overrun") return error
+  // Taking leave of a peer that is frozen takes a while, and the news must not wait for it.
+  streaming.interruptUnsafe()
+  const left = Fiber.await(streaming)
+  if (error.reason._tag !== "Overrun") return { error, left }
   // Only the mailbox knows how many were waiting: as many as it holds.
   const reason = new Overrun({ waiting: Math.max(error.reason.waiting, mailboxMax) })
-  return new VenueError({ venue: error.venue, doing: error.doing, reason })
+  return { error: new VenueError({ venue: error.venue, doing: error.doing, reason }), left }
 })
 
 /** Proofs end with their stream, not when somebody has read that it ended. */
