@@ -124,6 +124,8 @@ export class FakeVenue {
   privateDown: VenueFailure | undefined
   readsDown: VenueFailure | undefined
   quotesDown: VenueFailure | undefined
+  /** Of the peer's goodbye, when we end its stream. */
+  leavingTakesMs = 0
   /** Of an answer with prices. */
   quotesTakeMs = ANSWER_MS
   historyDown: VenueFailure | undefined
@@ -327,7 +329,9 @@ export class FakeVenue {
         const fault = this.faults.connects.shift() ?? this.marketDown
         if (fault === "mute") return Effect.never
         if (fault !== undefined) return this.#fail("market stream", fault, ANSWER_MS)
-        return this.#connect(this.#market, sink, () => {})
+        return this.#connect(this.#market, sink, () => {}).pipe(
+          Effect.onInterrupt(() => Effect.sleep(this.leavingTakesMs)),
+        )
       }),
     quotes: (ids) =>
       Effect.suspend(() => {

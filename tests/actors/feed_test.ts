@@ -178,6 +178,23 @@ everySeed(
   },
 )
 
+everySeed("a loss is told at once, and the next connection waits for the goodbye", (world) => {
+  const keel = trading(world)
+  const { venue } = world
+  venue.leavingTakesMs = 8_000
+  const connects = venue.connectsAt.length
+  venue.mute = true
+  const mutedAt = world.time.now
+  keel.until(() => status(world) === "lost")
+  assert.ok(world.time.now - mutedAt < 3_500, `${world.time.now - mutedAt} ms`)
+  const lostAt = world.time.now
+  keel.until(() => venue.connectsAt.length > connects)
+  assert.ok(world.time.now - lostAt >= 7_500, `${world.time.now - lostAt} ms`)
+  venue.mute = false
+  keel.until(() => status(world) === "streaming")
+  keel.stop()
+})
+
 everySeed("a price that is slow in coming does not hold up the next attempt", (world) => {
   const keel = trading(world)
   world.venue.marketDown = unreachable
