@@ -22,6 +22,7 @@ import { SpoiledVenue } from "./venue.ts"
 const LASTS_MS = 20_000
 const RECOVERS_MS = 130_000
 const SETTLES_MS = 6_000
+const GOODBYE_MS = 5_000
 
 interface Outage {
   readonly name: string
@@ -272,7 +273,8 @@ async function run(contestant: Contestant, outage: Outage, seed: number): Promis
       missedTrades: missed === null ? null : Math.max(0, missed),
     }
   } finally {
-    await session.close()
+    // Some wait for ever for a peer that says nothing to say goodbye.
+    await Promise.race([session.close(), sleep(GOODBYE_MS)])
   }
 }
 
