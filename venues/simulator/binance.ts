@@ -25,7 +25,7 @@ import { formatAtoms, parseAtoms } from "./decimals.ts"
 import type { Fault } from "./fault.ts"
 import { Faults } from "./faults.ts"
 import { makeLater } from "./later.ts"
-import type { Ledger, LedgerContents, LedgerError } from "./ledger.ts"
+import { type Ledger, type LedgerContents, type LedgerError, mergeBatches } from "./ledger.ts"
 import { makeOutbox } from "./outbox.ts"
 import type { RecordingError } from "./recording.ts"
 import { makeRestDoor } from "./rest_door.ts"
@@ -100,10 +100,14 @@ export const startSimulatedBinance = Effect.fn("SimulatedBinance.start")(functio
   yield* fund(venue, options, contents, now())
   const start = startingMarket(market, venue, contents, now())
 
-  const outbox = yield* makeOutbox(options.ledger, (error) => {
-    rest.abort()
-    wire.terminateAll()
-    return Effect.logError(`simulated venue stopped: ${error.message}`)
+  const outbox = yield* makeOutbox({
+    commit: options.ledger.commit,
+    merge: mergeBatches,
+    onFailure: (error) => {
+      rest.abort()
+      wire.terminateAll()
+      return Effect.logError(`simulated venue stopped: ${error.message}`)
+    },
   })
   const { key, secret, publicKey } = options
   const credentials = {

@@ -28,7 +28,7 @@ export class BinanceDesk {
   readonly now: () => number
   /** Runs something after so many milliseconds of the venue's time. */
   readonly later: (ms: number, act: () => void) => void
-  readonly #outbox: Outbox
+  readonly #outbox: Outbox<LedgerBatch>
   readonly #tell: (changes: ReadonlyArray<Change>) => void
   /** Requests whose answer has not left yet. */
   requestsOpen = 0
@@ -39,7 +39,7 @@ export class BinanceDesk {
   constructor(options: {
     readonly venue: BinanceVenue
     readonly credentials: Credentials
-    readonly outbox: Outbox
+    readonly outbox: Outbox<LedgerBatch>
     readonly now: () => number
     readonly later: (ms: number, act: () => void) => void
     readonly tell: (changes: ReadonlyArray<Change>) => void

@@ -10,17 +10,21 @@ import { forever } from "../../../actors/runtime/forever.ts"
 import { usTradingDays } from "../../../domain/calendar.ts"
 import { Chance } from "../chance.ts"
 import { parseAtoms } from "../decimals.ts"
+import { makeOutbox } from "../outbox.ts"
 import { SimulatorError } from "../venue_server.ts"
 import { AlpacaExchange } from "./exchange.ts"
-import type { AccountRecord, AlpacaLedger, AlpacaLedgerBatch } from "./ledger.ts"
-import { mergeAlpacaBatches } from "./ledger.ts"
+import {
+  type AccountRecord,
+  type AlpacaLedger,
+  type AlpacaLedgerBatch,
+  mergeAlpacaBatches,
+} from "./ledger.ts"
 import type { AlpacaMarket } from "./market.ts"
 import type { Change, Task } from "./order_books.ts"
 import { accountBody, updateData } from "./trading_messages.ts"
 import type { DaysOf } from "./trading_calendar.ts"
 import { type ApiAnswer, type ApiRequest, TradingDesk } from "./trading_desk.ts"
 import { makeUuid } from "./trading_ids.ts"
-import { makeTradingOutbox } from "./trading_outbox.ts"
 
 export type { ApiAnswer, ApiRequest }
 
@@ -92,7 +96,11 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
     partialFillProbability: options.partialFillProbability ?? PARTIAL_FILL_PROBABILITY,
   })
   const desk = new TradingDesk(exchange, market, days)
-  const outbox = yield* makeTradingOutbox(ledger)
+  const outbox = yield* makeOutbox({
+    commit: ledger.commit,
+    merge: mergeAlpacaBatches,
+    onFailure: (error) => Effect.logError(`simulated Alpaca stopped: ${error.message}`),
+  })
   const later = yield* makeLater()
   const listeners = new Array<Parameters<AlpacaTrading["onUpdate"]>[0]>()
   /** While the account's own fills are printed: the tape must not fill its orders again. */
