@@ -1,7 +1,7 @@
 /**
  * The same ten faults thrown at Keel and at the stream clients that one could have instead.
  *
- *   deno task outages [--json | --markdown] [--only FAULT] [--seed N]
+ *   deno task outages [--json | --markdown] [--only REGEXP] [--seed N]
  *
  * Every client meets every fault on a venue of its own, all clients at the same time. A fault lasts
  * 20 s where it lasts; then the venue is well again and the client has 130 s to come back, because
@@ -130,7 +130,16 @@ interface Result {
   readonly recoveredMs: number | null
   readonly attemptsPerMinute: number
   readonly missedTrades: number | null
+  /** An error of the client that nobody can catch would have ended the program. */
+  readonly isFatal: boolean
 }
+
+/** What clients throw where no program of theirs could catch it, with the stack that tells whose. */
+const uncaught: Array<{ readonly at: number; readonly stack: string }> = []
+globalThis.addEventListener("error", (event) => {
+  event.preventDefault()
+  uncaught.push({ at: performance.now(), stack: String(event.error?.stack ?? event.message) })
+})
 
 type Opened = Session & { readonly missed: (tape: ReadonlyArray<string>) => Promise<number | null> }
 
@@ -138,6 +147,8 @@ interface Contestant {
   readonly name: string
   readonly venue: "binance" | "alpaca"
   readonly watched: StreamClient["watched"]
+  /** In the stack of its errors. */
+  readonly module: string
   /** Ready to be struck: what it has missed counts from here. */
   readonly open: (venue: SpoiledVenue, outage: Outage) => Promise<Opened>
 }
@@ -157,6 +168,7 @@ function other(client: StreamClient): Contestant {
     name,
     venue,
     watched,
+    module: name.startsWith("Alpaca") ? "alpaca-trade-api" : name.split(" ")[0]!,
     open: async ({ proxy, venue: { binance, alpaca } }) => {
       const session = await client.open(
         venue === "binance"
@@ -185,6 +197,8 @@ function keelOn(venue: "binance" | "alpaca"): Contestant {
     name: "Keel",
     venue,
     watched,
+    // A process of its own: it would not come back.
+    module: "keel",
     open: async (taken, { isOneMute = false }) => {
       const { proxy, venue: { binance, alpaca } } = taken
       const config = venue === "binance"
@@ -271,6 +285,9 @@ async function run(contestant: Contestant, outage: Outage, seed: number): Promis
       recoveredMs: isBack ? Math.max(0, Math.round(heardAt - wellAt)) : null,
       attemptsPerMinute: Math.round(attempts * 60_000 / LASTS_MS),
       missedTrades: missed === null ? null : Math.max(0, missed),
+      isFatal: uncaught.some(({ at, stack }) =>
+        at >= struckAt && stack.includes(`/${contestant.module}/`)
+      ),
     }
   } finally {
     // Some wait for ever for a peer that says nothing to say goodbye.
@@ -295,7 +312,9 @@ function markdown(results: ReadonlyArray<Result>): string {
   const seconds = (ms: number | null) => ms === null ? "**never**" : `${(ms / 1_000).toFixed(2)} s`
   const rows = results.map((result) =>
     `| ${result.fault} | ${result.client} | ${seconds(result.noticedMs)} | ` +
-    `${seconds(result.recoveredMs)} | ${result.attemptsPerMinute} | ${result.missedTrades ?? "?"} |`
+    `${
+      result.isFatal ? "**its error ends the program**" : seconds(result.recoveredMs)
+    } | ${result.attemptsPerMinute} | ${result.missedTrades ?? "?"} |`
   )
   return [
     "| fault | client | noticed after | back after | attempts per minute | trades missed |",
@@ -317,7 +336,7 @@ async function main(args: ReadonlyArray<string>): Promise<number> {
     client === undefined || `${name} (${venue})`.includes(client)
   )
   for (const outage of outages) {
-    if (only !== undefined && !outage.name.includes(only)) continue
+    if (only !== undefined && !new RegExp(only).test(outage.name)) continue
     results.push(...await Promise.all(chosen.map((contestant) => run(contestant, outage, seed))))
     console.error(`${outage.name}: done`)
   }
