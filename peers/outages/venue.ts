@@ -58,6 +58,8 @@ export class SpoiledVenue implements AsyncDisposable {
       symbols: symbol,
       start: new Date(Date.now() - 180_000).toISOString(),
       limit: "10000",
+      // What the stream shows, and no more.
+      ...(!isPair && { feed: "iex" }),
     })
     const ids = new Array<string>()
     while (true) {
