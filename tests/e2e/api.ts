@@ -94,25 +94,3 @@ export interface AlpacaAddress {
   readonly key: string
   readonly secret: string
 }
-
-/** `GET /v2/account` and `GET /v2/positions`: cash as USD, and what is held by asset. */
-export async function alpacaHoldings(venue: AlpacaAddress): Promise<Map<string, number>> {
-  const headers = { "apca-api-key-id": venue.key, "apca-api-secret-key": venue.secret }
-  const get = async (path: string) => {
-    const answer = await fetch(`${venue.trading}${path}`, { headers })
-    assert.equal(answer.status, 200)
-    return await answer.json()
-  }
-  const positions: ReadonlyArray<{ symbol: string; qty: string; asset_class: string }> = await get(
-    "/v2/positions",
-  )
-  return new Map([
-    ["USD", Number((await get("/v2/account")).cash)],
-    ...positions.map(({ symbol, qty, asset_class }) =>
-      [
-        asset_class === "crypto" ? symbol.replace(/\/?USD$/, "") : symbol,
-        Number(qty),
-      ] as const
-    ),
-  ])
-}

@@ -1,28 +1,78 @@
-/** Our books against the venue's, once nothing is under way. */
+/** Our books against the venues', once nothing is under way. */
 import assert from "node:assert/strict"
 import type { Books } from "../../domain/books.ts"
-import { toNumber } from "../../domain/decimal.ts"
+import { toNumber, zero } from "../../domain/decimal.ts"
+import { venueOf } from "../../domain/instrument.ts"
 import type { Overview } from "../../domain/overview.ts"
-import { foldedJournal, stateOf, type VenueAddress, venueBalances } from "./api.ts"
+import { assetsOf } from "../../domain/position.ts"
+import type { VenueBooks } from "../../venues/simulator/binance.ts"
+import { foldedJournal, stateOf } from "./api.ts"
 import { eventually } from "./process.ts"
 
-const OPENING_USDT = 100_000
+/** Of every simulated account, in its money. */
+const OPENING = 100_000
 
-/** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
-export function assertIsVenues(books: Books, venue: ReadonlyMap<string, number>) {
-  for (const position of books.positions.values()) {
-    const base = position.instrument.split("/")[0] ?? ""
-    const held = venue.get(base) ?? 0
-    const ours = toNumber(position.quantity)
-    assert.ok(Math.abs(held - ours) < 1e-9, `${base}: the venue has ${held}, we ${ours}`)
-  }
-  const account = books.accounts.get("binance")
-  const moved = account?.moved.get("USDT")
-  const cash = OPENING_USDT + (moved === undefined ? 0 : toNumber(moved))
-  assert.ok(Math.abs((venue.get("USDT") ?? 0) - cash) < 1e-6, `USDT: ${venue.get("USDT")}, ${cash}`)
+/** What each venue holds of ours by asset, free and locked together, and its money among it. */
+export type Holdings = ReadonlyMap<string, ReadonlyMap<string, number>>
+
+interface AlpacaBooks {
+  readonly account: { readonly cash: string }
+  readonly positions: ReadonlyArray<
+    { readonly symbol: string; readonly qty: string; readonly asset_class: string }
+  >
 }
 
-export function isQuiet(books: Books): boolean {
+/**
+ * As the venues' control endpoint tells it: asked as the account's owner, by REST, the venue would
+ * count our questions with Keel's, and refuse both.
+ */
+export async function holdingsAt(control: string): Promise<Holdings> {
+  const books: { readonly binance?: VenueBooks; readonly alpaca?: AlpacaBooks } = await (
+    await fetch(`${control}/books`)
+  ).json()
+  const held = new Map<string, ReadonlyMap<string, number>>()
+  if (books.binance !== undefined) {
+    const balances = Object.entries(books.binance.balances)
+    held.set(
+      "binance",
+      new Map(balances.map(([asset, { free, locked }]) => [asset, Number(free) + Number(locked)])),
+    )
+  }
+  if (books.alpaca !== undefined) {
+    const { account, positions } = books.alpaca
+    held.set(
+      "alpaca",
+      new Map([
+        ["USD", Number(account.cash)],
+        ...positions.map(({ symbol, qty, asset_class }) =>
+          [
+            asset_class === "crypto" ? symbol.replace(/\/?USD$/, "") : symbol,
+            Number(qty),
+          ] as const
+        ),
+      ]),
+    )
+  }
+  return held
+}
+
+/** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
+export function assertIsVenues({ accounts, positions }: Books, held: Holdings) {
+  for (const { instrument, quantity } of positions.values()) {
+    const { base } = assetsOf(instrument)
+    const theirs = held.get(venueOf(instrument))?.get(base) ?? 0
+    const ours = toNumber(quantity)
+    assert.ok(Math.abs(theirs - ours) < 1e-9, `${instrument}: the venue has ${theirs}, we ${ours}`)
+  }
+  assert.ok(accounts.size > 0)
+  for (const [venue, { moved, quoteAsset }] of accounts) {
+    const theirs = held.get(venue)?.get(quoteAsset) ?? 0
+    const ours = OPENING + toNumber(moved.get(quoteAsset) ?? zero)
+    assert.ok(Math.abs(theirs - ours) < 1e-6, `${quoteAsset}: ${venue} has ${theirs}, we ${ours}`)
+  }
+}
+
+function isQuiet(books: Books): boolean {
   return [...books.orders.values()].every(({ status }) =>
     ["filled", "canceled", "expired", "rejected"].includes(status)
   )
@@ -31,24 +81,21 @@ export function isQuiet(books: Books): boolean {
 /** Reconciled, and nothing in flight: the moment at which both sides can be compared. */
 export async function quietMoment(
   url: string,
-  address: VenueAddress,
-): Promise<{
-  readonly state: Overview
-  readonly books: Books
-  readonly balances: ReadonlyMap<string, number>
-}> {
+  control: string,
+  patienceMs = 30_000,
+): Promise<{ readonly state: Overview; readonly books: Books; readonly held: Holdings }> {
   return await eventually(
     async () => {
       const state = await stateOf(url)
       const books = await foldedJournal(url, state.seq)
-      if (state.accounts[0]?.status !== "ready" || !isQuiet(books)) return undefined
-      // Asked only when it may be the answer: the venue counts our questions with Keel's.
-      const balances = await venueBalances(address)
+      const isReady = state.accounts.every(({ status }) => status === "ready")
+      if (!isReady || !isQuiet(books)) return undefined
+      const held = await holdingsAt(control)
       const after = await stateOf(url)
-      return after.orders.length === state.orders.length ? { state, books, balances } : undefined
+      return after.orders.length === state.orders.length ? { state, books, held } : undefined
     },
     (moment) => moment !== undefined,
-    30_000,
+    patienceMs,
     50,
   ).then((moment) => moment ?? assert.fail("there was none"))
 }

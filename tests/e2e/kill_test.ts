@@ -46,7 +46,7 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
   await using folder = await temporaryFolder()
   await using venue = new Process("venue", ["--port", "0", "--seed", "7"])
   const [line] = await venue.printed(/^\{.*\}$/m)
-  const address: VenueAddress = JSON.parse(line).binance
+  const { binance, control }: { binance: VenueAddress; control: string } = JSON.parse(line)
   const config = `${folder.path}/keel.json`
   const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
   Deno.writeTextFileSync(
@@ -54,7 +54,7 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
     JSON.stringify({
       mode: "paper",
       venues: {
-        binance: { restUrl: address.rest, streamUrl: address.ws, wsApiUrl: address.wsApi },
+        binance: { restUrl: binance.rest, streamUrl: binance.ws, wsApiUrl: binance.wsApi },
       },
       // Nervous on purpose: something is nearly always under way when the process dies.
       strategies: pairs.map((pair) => ({
@@ -68,14 +68,14 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
     }),
   )
   const args = ["--data", `${folder.path}/data`, "--config", config]
-  const env = { BINANCE_API_KEY: address.key, BINANCE_API_SECRET: address.secret }
+  const env = { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret }
   const ordersSeen: Array<number> = []
   for (let kill = 0; kill <= KILLS; kill++) {
     const { keel, url } = await startKeel(args, env)
     await using _ = keel
-    const { state, books, balances } = await quietMoment(url, address)
+    const { state, books, held } = await quietMoment(url, control)
     assertIsFold(state, books)
-    assertIsVenues(books, balances)
+    assertIsVenues(books, held)
     const ids = [...books.orders.keys()]
     assert.equal(new Set(ids).size, ids.length)
     ordersSeen.push(ids.length)

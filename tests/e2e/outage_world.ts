@@ -7,24 +7,13 @@
 import assert from "node:assert/strict"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
-import type { Books } from "../../domain/books.ts"
-import { toNumber, zero } from "../../domain/decimal.ts"
 import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
 import type { FeedInstrumentView, FeedView, Overview } from "../../domain/overview.ts"
-import { assetsOf } from "../../domain/position.ts"
 import type { VenueBooks } from "../../venues/simulator/binance.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import type { Strike } from "../../venues/simulator/faults.ts"
-import {
-  type AlpacaAddress,
-  alpacaHoldings,
-  command,
-  foldedJournal,
-  stateOf,
-  type VenueAddress,
-  venueBalances,
-} from "./api.ts"
-import { isQuiet } from "./books.ts"
+import { type AlpacaAddress, command, stateOf, type VenueAddress } from "./api.ts"
+import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, taskArguments, temporaryFolder } from "./process.ts"
 
 export type VenueName = "binance" | "alpaca"
@@ -53,7 +42,6 @@ interface AlpacaBooks {
   }>
 }
 
-const OPENING = 100_000
 const SEED = 3
 const traded = {
   binance: ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"],
@@ -397,8 +385,8 @@ export class OutageWorld implements AsyncDisposable {
       patienceMs,
     )
     await command(this.url, { type: "pause", scope: { kind: "all" } })
-    const { books, held } = await this.#quietMoment()
-    this.#assertIsVenues(books, held)
+    const { books, held } = await quietMoment(this.url, this.addresses.control)
+    assertIsVenues(books, held)
     assertNothingOpenedBlindly(this.records)
     for (const { from, until } of outages(this.records)) await this.assertNothingOpened(from, until)
     const { orders, executionIds } = await this.venueBooks()
@@ -415,40 +403,6 @@ export class OutageWorld implements AsyncDisposable {
     // Nothing had to be started again for it.
     assert.deepEqual(this.all("ActorRestarted", after), [])
     assert.deepEqual(this.all("ActorFailed", after), [])
-  }
-
-  /** Reconciled, and nothing in flight: the moment at which both sides can be compared. */
-  async #quietMoment() {
-    const { binance, alpaca } = this.addresses
-    return await eventually(
-      async () => {
-        const state = await stateOf(this.url)
-        const books = await foldedJournal(this.url, state.seq)
-        const held =
-          await (this.venue === "binance" ? venueBalances(binance) : alpacaHoldings(alpaca))
-        return { state, books, held, after: await stateOf(this.url) }
-      },
-      ({ state, books, after }) =>
-        state.accounts[0]?.status === "ready" && isQuiet(books) &&
-        after.orders.length === state.orders.length,
-      30_000,
-      50,
-    )
-  }
-
-  /** Quantities are multiples of 1e-8: floats of this size are told apart well below that. */
-  #assertIsVenues({ accounts, positions }: Books, held: ReadonlyMap<string, number>) {
-    for (const { instrument, quantity } of positions.values()) {
-      const { base } = assetsOf(instrument)
-      const [theirs, ours] = [held.get(base) ?? 0, toNumber(quantity)]
-      assert.ok(Math.abs(theirs - ours) < 1e-9, `${base}: the venue has ${theirs}, we ${ours}`)
-    }
-    const account = accounts.get(this.venue)
-    assert.ok(account)
-    const { moved, quoteAsset } = account
-    const ours = OPENING + toNumber(moved.get(quoteAsset) ?? zero)
-    const theirs = held.get(quoteAsset) ?? 0
-    assert.ok(Math.abs(theirs - ours) < 1e-6, `${quoteAsset}: the venue has ${theirs}, we ${ours}`)
   }
 
   async [Symbol.asyncDispose]() {

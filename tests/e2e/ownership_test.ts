@@ -105,8 +105,8 @@ Deno.test("case 46: kill -9 of the owner between side effect and reply: exactly 
     )
     // Before the books are compared, because an order sent twice would never let them agree.
     for (const id of struck) await assertOneAtVenue(id)
-    const { books, balances } = await quietMoment(url, binance)
-    assertIsVenues(books, balances)
+    const { books, held } = await quietMoment(url, control)
+    assertIsVenues(books, held)
     const { orders, trades } = await venueBooks()
     for (const id of struck) {
       const atVenue = await assertOneAtVenue(id)

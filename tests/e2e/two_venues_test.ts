@@ -5,29 +5,18 @@
  * with which ours are compared.
  */
 import assert from "node:assert/strict"
-import type { Books } from "../../domain/books.ts"
-import { toNumber, zero } from "../../domain/decimal.ts"
 import { venueOf } from "../../domain/instrument.ts"
-import { assetsOf } from "../../domain/position.ts"
-import {
-  type AlpacaAddress,
-  alpacaHoldings,
-  command,
-  foldedJournal,
-  stateOf,
-  type VenueAddress,
-  venueBalances,
-} from "./api.ts"
-import { isQuiet } from "./books.ts"
+import { type AlpacaAddress, command, stateOf, type VenueAddress } from "./api.ts"
+import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
 
 interface Venues {
   readonly binance: VenueAddress
   readonly alpaca: AlpacaAddress
+  readonly control: string
 }
 
 const KILLS = 3
-const OPENING = 100_000
 
 async function startVenues(): Promise<{ readonly venue: Process; readonly addresses: Venues }> {
   const venue = new Process("venue", ["--port", "0", "--seed", "11"])
@@ -65,40 +54,6 @@ function configOf({ binance, alpaca }: Venues, tradingUrl = alpaca.trading) {
   }
 }
 
-/** Both sides once nothing is under way at either venue. */
-async function quiet(url: string, { binance, alpaca }: Venues) {
-  return await eventually(
-    async () => {
-      const state = await stateOf(url)
-      const books = await foldedJournal(url, state.seq)
-      const held = new Map([
-        ["binance", await venueBalances(binance)],
-        ["alpaca", await alpacaHoldings(alpaca)],
-      ])
-      return { state, books, held, after: await stateOf(url) }
-    },
-    ({ state, books, after }) =>
-      state.accounts.every(({ status }) => status === "ready") && isQuiet(books) &&
-      after.orders.length === state.orders.length,
-    60_000,
-    50,
-  )
-}
-
-function assertIsVenues(books: Books, held: ReadonlyMap<string, ReadonlyMap<string, number>>) {
-  for (const { instrument, quantity } of books.positions.values()) {
-    const { base } = assetsOf(instrument)
-    const atVenue = held.get(venueOf(instrument))?.get(base) ?? 0
-    const ours = toNumber(quantity)
-    assert.ok(Math.abs(atVenue - ours) < 1e-9, `${instrument}: venue ${atVenue}, we ${ours}`)
-  }
-  for (const [venue, { moved, quoteAsset }] of books.accounts) {
-    const cash = held.get(venue)?.get(quoteAsset) ?? 0
-    const ours = OPENING + toNumber(moved.get(quoteAsset) ?? zero)
-    assert.ok(Math.abs(cash - ours) < 1e-6, `${venue}: ${quoteAsset} ${cash}, we ${ours}`)
-  }
-}
-
 Deno.test(`after ${KILLS} kill -9 while both venues trade, our books are theirs`, async () => {
   await using folder = await temporaryFolder()
   const { venue, addresses } = await startVenues()
@@ -111,7 +66,7 @@ Deno.test(`after ${KILLS} kill -9 while both venues trade, our books are theirs`
   for (let kill = 0; kill <= KILLS; kill++) {
     const { keel, url } = await startKeel(args, keysOf(addresses))
     await using __ = keel
-    const { state, books, held } = await quiet(url, addresses)
+    const { state, books, held } = await quietMoment(url, addresses.control, 60_000)
     assertIsVenues(books, held)
     const ids = [...books.orders.keys()]
     assert.equal(new Set(ids).size, ids.length)
