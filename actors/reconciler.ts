@@ -67,6 +67,8 @@ interface State {
   link: PrivateLink
   /** Counts the streams that have stood; a comparison is worth nothing beyond the one it was made on. */
   stream: number
+  /** When the present one has stood since; what was sent before may have been told to nobody. */
+  upAt: number
   /** Since when fills may be missing; undefined until this incarnation has read them once. */
   fillsReadAt: number | undefined
   /** Waiting for one that begins after they asked, and for the one that is running. */
@@ -120,6 +122,7 @@ export function reconciler(options: ReconcilerOptions) {
         again: false,
         link: connecting(broker.venue),
         stream: 0,
+        upAt: Infinity,
         fillsReadAt: undefined,
         asked: [],
         answering: [],
@@ -201,8 +204,9 @@ function privateEvent(
 function recorded(state: State, event: Event, venue: string, actor: Context) {
   if (event._tag === "OrderAccepted") {
     const { clientOrderId } = event
-    const isOurs = state.books.orders.get(clientOrderId)?.venue === venue
-    if (isOurs && state.link.status === "streaming" && !state.echoed.has(clientOrderId)) {
+    const order = state.books.orders.get(clientOrderId)
+    const isOwed = order?.venue === venue && order.submittedAt >= state.upAt
+    if (isOwed && state.link.status === "streaming" && !state.echoed.has(clientOrderId)) {
       state.unechoed.set(clientOrderId, actor.now())
     }
   }
@@ -223,8 +227,9 @@ function echo({ echoed, unechoed }: State, clientOrderId: string) {
 }
 
 /**
- * A subscription can die on a healthy connection. An order that the venue has accepted and its
- * stream never speaks of is the proof; what else was not said is found by the next comparison.
+ * A subscription can die on a healthy connection. An order that was sent while the stream stood, that
+ * the venue has accepted and the stream never speaks of is the proof; what else was not said is found
+ * by the next comparison.
  */
 function cutIfUnechoed(state: State, options: ReconcilerOptions, actor: Context) {
   const { broker, echoAfterMs = ECHO_AFTER_MS } = options
@@ -294,6 +299,7 @@ function down(state: State, error: VenueError, { rule }: Wait, actor: Context) {
 
 function up(state: State, actor: Context) {
   state.stream += 1
+  state.upAt = actor.now()
   state.isForbidden = false
   show(state, { status: "streaming", cause: undefined }, actor)
   actor.self.signal({ _tag: "Reconcile" })

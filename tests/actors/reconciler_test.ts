@@ -125,6 +125,19 @@ everySeed("a fill that is lost while nothing can be read is found afterwards", (
   keel.stop()
 })
 
+everySeed("a stream is not made anew for an order from before it stood", (world) => {
+  const keel = trading(world)
+  // Accepted and filled, and neither the answer nor the stream says so: it ends with the request.
+  world.venue.faults.submit.push("lose_answer")
+  world.venue.onSubmit = () => world.venue.cutPrivate()
+  keel.signal("enter", BTC)
+  keel.run(20_000)
+  assert.equal(world.events("OrderAccepted").length, 1)
+  assert.equal(world.events("AccountLost").length, 1)
+  assert.equal(account(world)!.ready, true)
+  keel.stop()
+})
+
 everySeed("somebody else's order is a difference, an alert, and no openings", (world) => {
   const keel = trading(world)
   const gone = world.venue.placeForeign(BTC)
