@@ -15,6 +15,7 @@ import { Effect } from "effect"
 import type { Fault } from "./fault.ts"
 import type { Faults } from "./faults.ts"
 import { decodeAddressed, type VenueName, VENUES } from "./scenario.ts"
+import { decodedPart } from "./url_part.ts"
 import { SimulatorError } from "./venue_server.ts"
 
 const BODY_MAX = 1_000_000
@@ -101,7 +102,7 @@ const answer = Effect.fn("Control.answer")(function* (
     )
   }
   if (method === "DELETE" && (path === "/faults" || path.startsWith("/faults/"))) {
-    const id = path === "/faults" ? undefined : decodeURIComponent(path.slice("/faults/".length))
+    const id = path === "/faults" ? undefined : decodedPart(path.slice("/faults/".length))
     const found = all.map(({ faults }) => faults.disarm(id)).includes(true)
     if (found || id === undefined) return ok({})
     return { status: 404, body: { error: `no fault ${id} is armed` } }

@@ -10,6 +10,7 @@ import type { Duplex } from "node:stream"
 import { Effect, Schema } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import type { Faults } from "./faults.ts"
+import { decodedPart } from "./url_part.ts"
 import type { Door, Wire } from "./wire.ts"
 
 export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
@@ -117,8 +118,9 @@ function upgrade(
   sockets: WebSocketServer,
   doors: Doors,
 ) {
-  const url = new URL(request.url ?? "/", "ws://venue")
-  const path = decodeURIComponent(url.pathname)
+  const url = URL.parse(request.url ?? "/", "ws://venue")
+  if (url === null) return refuse(socket, { status: 400 })
+  const path = decodedPart(url.pathname)
   const door = doors.doorOf(path)
   if (door === undefined) return refuse(socket, { status: 404 })
   // A client that gives up during the handshake is not the venue's error.

@@ -46,6 +46,11 @@ scopedTest(
           error: `no fault ${armed.body.id} is armed`,
         }])
 
+        const unreadable = await fetch(`${control}/faults/%ZZ`, { method: "DELETE" })
+        assert.deepEqual([unreadable.status, await unreadable.json()], [404, {
+          error: "no fault %ZZ is armed",
+        }])
+
         assert.match(
           (await post('{"venue":"nyse","kind":"swap"}')).body.error,
           /^fault\.venue must be one of binance, alpaca, got "nyse"$/,

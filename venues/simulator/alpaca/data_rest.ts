@@ -5,6 +5,7 @@
  * symbols. What a page token says is where the next page begins; nobody else may read it.
  */
 import { Buffer } from "node:buffer"
+import { decodedPart } from "../url_part.ts"
 import { type Bar, parseTimeframe } from "./data_bars.ts"
 import { barBody, orderbookBody, quoteBody, tradeBody } from "./data_messages.ts"
 import type { Feed, Tape } from "./data_tape.ts"
@@ -87,7 +88,7 @@ function answerShares(
   const latest = /^(bars|trades|quotes)\/latest$/.exec(path)?.[1]
   if (latest !== undefined) return ok(latestOf(latest, symbolsOf(market, query, false), feed))
   const [text = "", what = "", when] = path.split("/")
-  const source = sourceOf(market, decodeURIComponent(text).toUpperCase(), false)
+  const source = sourceOf(market, decodedPart(text).toUpperCase(), false)
   if (source === undefined) return undefined
   if (what === "snapshot") return ok({ symbol: source.symbol, ...snapshot(source, feed) })
   const one = kindOf(what)

@@ -9,6 +9,7 @@ import { Chance } from "../chance.ts"
 import type { Subject } from "../faults.ts"
 import type { HttpDesk, HttpReply, HttpRequest } from "../http_door.ts"
 import type { Later } from "../later.ts"
+import { decodedPart } from "../url_part.ts"
 import { type Credentials, keysOf, opens } from "./credentials.ts"
 import { answerData } from "./data_rest.ts"
 import { RequestLimit } from "./limits.ts"
@@ -142,6 +143,6 @@ function symbolOf(path: string, query: string, body: string): string | undefined
   const named = new URLSearchParams(query).get("symbols") ?? undefined
   if (named !== undefined) return named
   const inPath = /^\/v2\/(?:stocks|positions)\/([A-Z/.%0-9]+)(?:\/|$)/.exec(path)?.[1]
-  if (inPath !== undefined) return decodeURIComponent(inPath)
+  if (inPath !== undefined) return decodedPart(inPath)
   return /"symbol"\s*:\s*"([^"]+)"/.exec(body)?.[1]
 }

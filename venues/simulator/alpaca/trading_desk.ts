@@ -6,6 +6,7 @@
  */
 import { newYorkDate } from "../../../domain/calendar.ts"
 import { type Atoms, floorTo, ONE, parseAtoms } from "../decimals.ts"
+import { decodedPart } from "../url_part.ts"
 import type { AlpacaExchange, Outcome } from "./exchange.ts"
 import type { AccountRecord, OrderRecord, PositionRecord } from "./ledger.ts"
 import type { AlpacaListing, AlpacaMarket } from "./market.ts"
@@ -59,7 +60,7 @@ export class TradingDesk {
   run(request: ApiRequest): Handled | undefined {
     const { method, path, query } = request
     const [, version, resource = "", ...rest] = path.split("/")
-    const name = decoded(rest.join("/"))
+    const name = decodedPart(rest.join("/"))
     if (version === "v3") return this.#runV3(method, resource, name, query)
     if (version !== "v2") return undefined
     switch (`${method} ${resource}${name === "" ? "" : "/*"}`) {
@@ -507,15 +508,6 @@ function readConfiguration(fields: Fields): Partial<AccountRecord["configuration
     return malformed("trade_confirm_email must be all or none")
   }
   return change
-}
-
-/** As it is when it cannot be decoded: then nothing has that name. */
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch {
-    return part
-  }
 }
 
 /** Epoch milliseconds; NaN when it is no time. */

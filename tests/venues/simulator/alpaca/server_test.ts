@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { scopedTest } from "../simulator.ts"
+import { Ear, scopedTest } from "../simulator.ts"
 import { arm, get, HEADERS, heard, IEX, listening, order, startVenue, venueTest } from "./venue.ts"
 
 const CLOCK = "/v2/clock"
@@ -59,6 +59,16 @@ venueTest("every answer has a request id of its own", async (venue) => {
   }
   assert.equal(ids.size, 4)
   assert.equal(ids.has(null), false)
+})
+
+venueTest("what cannot be decoded is found nowhere, and ends nobody else's", async (venue) => {
+  for (const path of ["/v2/stocks/%ZZ/snapshot", "/v2/positions/%ZZ", "/v2/orders/%"]) {
+    assert.equal((await get(venue, path)).status, 404, path)
+  }
+  for (const path of ["/v2/%ZZ", "//"]) {
+    await assert.rejects(new Ear(`${venue.endpoints.dataStream}${path}`).opened(), /40[04]/)
+  }
+  assert.equal((await get(venue, CLOCK)).status, 200)
 })
 
 venueTest("requests to either side can be refused, spoiled and cut", async (venue) => {
