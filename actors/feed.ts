@@ -25,7 +25,14 @@ import type { FeedPhase } from "../domain/overview.ts"
 import { Unreachable, VenueError } from "../venues/market_data.ts"
 import { keepConnected, pollOnce, revokeAll } from "./feed/connection.ts"
 import { correct, tellGap } from "./feed/lines.ts"
-import { beginRecovery, confirmWhenFilled, filled, takeTrade, waitsFor } from "./feed/recovery.ts"
+import {
+  beginRecovery,
+  confirmWhenFilled,
+  endSilence,
+  filled,
+  takeTrade,
+  waitsFor,
+} from "./feed/recovery.ts"
 import { keepCalendar, sessionOf } from "./feed/session.ts"
 import { show } from "./feed/show.ts"
 import { followClock } from "./feed/steady.ts"
@@ -312,6 +319,7 @@ function heard(state: State, { at, connection, event }: Message<"Heard">, actor:
       line.streamsSince = at
     }
     line.streamsSince ??= at
+    endSilence(state, line, at - silentSince(state, line, at), at, actor)
     line.heardAt = at
     switch (event._tag) {
       case "Trade":
@@ -336,6 +344,11 @@ function heard(state: State, { at, connection, event }: Message<"Heard">, actor:
     }
   }
   return isFirst ? restored(state, [], actor) : state
+}
+
+/** A connection and an opening bell begin anew: what was before them has been read, or was no market. */
+function silentSince(state: State, line: Line, now: number): number {
+  return Math.max(line.heardAt ?? 0, state.heardSince, sessionOf(state, line, now)?.since ?? 0)
 }
 
 function traded(state: State, line: Line, trade: Trade, at: number, actor: Context) {

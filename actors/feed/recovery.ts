@@ -8,6 +8,7 @@ import { Effect } from "effect"
 import type { Event } from "../../domain/event.ts"
 import { stableMsOf } from "../../domain/link.ts"
 import type { Trade } from "../../domain/market.ts"
+import { isSuspect, learnt, usualSilenceMs } from "../../domain/silence.ts"
 import { Overrun } from "../../venues/market_data.ts"
 import { catchUp, record } from "../journal.ts"
 import { reconcilerOf } from "../names.ts"
@@ -43,6 +44,27 @@ export function fillHole(state: State, line: Line, trade: Trade, actor: Context)
   actor.fork(fill(state, filling, actor))
 }
 
+/**
+ * An instrument speaks again on a healthy stream: was it silent, or was it not to be heard? Where
+ * ids are dense the next one tells. Where they are not, a silence that is longer than any before
+ * is looked into.
+ */
+export function endSilence(state: State, line: Line, silentMs: number, at: number, actor: Context) {
+  if (state.options.market.tradeIds === "dense" || line.filling !== undefined) return
+  if (silentMs < line.staleAfterMs || !isSuspect(line.silence, silentMs, at)) {
+    line.silence = learnt(line.silence, silentMs, at)
+    return
+  }
+  const usually = seconds(usualSilenceMs(line.silence, at))
+  const filling = hold(line, `silent for ${seconds(silentMs)}, until then at most ${usually}`)
+  if (filling === undefined) return
+  actor.fork(fill(state, line.filling = { ...filling, silentMs }, actor))
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`
+}
+
 function hold(line: Line, cause: string): Filling | undefined {
   // Nothing is known before it, so nothing is missing.
   if (line.last === undefined) return undefined
@@ -74,6 +96,9 @@ export function filled(state: State, filling: Filling, outcome: FillOutcome, act
   const streamed = new Set(filling.held.map(({ tradeId }) => tradeId))
   const recovered = missed.filter(({ tradeId }) => !streamed.has(tradeId)).length
   line.recovered += recovered
+  if (filling.silentMs !== undefined && recovered === 0 && outcome.complete) {
+    line.silence = learnt(line.silence, filling.silentMs, actor.now())
+  }
   if (!outcome.complete) breakLine(state, line, actor)
   else if (isLate) tellGap(state, line, actor)
   const known = new Set(missed.map(({ tradeId }) => tradeId))

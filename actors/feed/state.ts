@@ -21,6 +21,7 @@ import {
 } from "../../domain/link.ts"
 import type { MarketEvent, PriceBand, Quote, Trade } from "../../domain/market.ts"
 import type { FeedPhase } from "../../domain/overview.ts"
+import { noSilence, type Silence } from "../../domain/silence.ts"
 import type { MarketData, VenueError } from "../../venues/market_data.ts"
 import { type ConnectionBudget, fullBudget } from "../connection_budget.ts"
 import { feedOf, type FeedRequest } from "../names.ts"
@@ -130,6 +131,8 @@ export interface Filling {
   readonly after: Trade
   readonly cause: string
   readonly held: Array<Trade>
+  /** The silence that made us ask, where it was one. */
+  readonly silentMs?: number
 }
 
 /** What is known of one instrument. */
@@ -146,6 +149,8 @@ export interface Line {
   quotedOn: number
   /** When the stream said anything about it last. */
   heardAt: number | undefined
+  /** What is no sign of missed trades, where their ids are none either. */
+  silence: Silence
   /** Where its prices come from, said once and not with every price; and since when it streams again. */
   source: "stream" | "rest"
   streamsSince: number | undefined
@@ -335,6 +340,7 @@ function emptyLine(instrument: InstrumentId, options: FeedOptions): Line {
     pricedAt: undefined,
     quotedOn: 0,
     heardAt: undefined,
+    silence: noSilence,
     source: "stream",
     streamsSince: undefined,
     trades: 0,

@@ -212,6 +212,63 @@ function opaque({ venue }: World) {
   })
 }
 
+everySeed(
+  "ids that say nothing: what a mute instrument has traded is read when it speaks",
+  (world) => {
+    const { venue } = world
+    const keel = trading(world, { assignments: [assignment("a", BTC)], change: opaque(world) })
+    for (const muteMs of [STALE_AFTER_MS + 500, 12_000]) {
+      keel.run(3_000)
+      const before = world.events("Gap").length
+      venue.muted.add(BTC)
+      keel.run(muteMs)
+      venue.muted.clear()
+      keel.run(3_000)
+      const [gap, ...more] = world.events("Gap").slice(before)
+      assert.deepEqual([gap?.instrument, gap?.complete, more], [BTC, true, []])
+      assert.match(gap!.cause, /^silent for \d+\.\d s, until then at most 0\.\d s$/)
+    }
+    assert.equal(world.events("FeedLost").length, 0)
+    assertAsOnTape(world, bars(keel))
+    keel.stop()
+  },
+)
+
+everySeed(
+  "ids that say nothing: a silence in which nothing was traded is learnt, and asked about once",
+  (world) => {
+    const { venue } = world
+    let reads = 0
+    const counted = (options: TreeOptions): TreeOptions => {
+      const changed = opaque(world)(options)
+      return {
+        ...changed,
+        feeds: changed.feeds.map((each) => ({
+          ...each,
+          market: {
+            ...each.market,
+            tradesAfter: (id, after) =>
+              Effect.suspend(() => {
+                reads += 1
+                return each.market.tradesAfter(id, after)
+              }),
+          },
+        })),
+      }
+    }
+    const keel = world.start({ assignments: [assignment("a", BTC)], change: counted }).ready()
+    for (const silentMs of [1_000, 8_000, 8_000, 7_000, 1_000, 7_500]) {
+      venue.print(BTC, "100")
+      for (let ms = 0; ms < silentMs; ms += 250) {
+        venue.print(ETH, "100")
+        keel.run(250)
+      }
+    }
+    assert.deepEqual([reads, world.events("Gap")], [1, []])
+    keel.stop()
+  },
+)
+
 for (const tapeLagMs of [0, 600]) {
   everySeed(`ids that say nothing lose no trade and count none twice, tape ${tapeLagMs} ms late`, (
     world,
