@@ -33,6 +33,7 @@ import {
   venueOf,
 } from "../domain/instrument.ts"
 import { isOpen } from "../domain/order.ts"
+import { averagePrice } from "../domain/position.ts"
 import { closableQuantity } from "../domain/risk.ts"
 import { type Assignment, assignmentId } from "../domain/strategy.ts"
 import type { Broker } from "../venues/broker.ts"
@@ -741,9 +742,12 @@ function sellable(books: Books, instrument: Instrument) {
   return tradableQuantity(instrument, quantity, lastPaid(books, instrument))
 }
 
-/** Near enough to tell a position from dust: every position began with a fill. */
-function lastPaid(books: Books, { id }: Instrument) {
-  return books.fills.findLast((each) => each.instrument === id)?.price
+/** Near enough to tell a position from dust; the books forget fills, and never what is held. */
+function lastPaid({ fills, positions }: Books, { id }: Instrument) {
+  const fill = fills.findLast((each) => each.instrument === id)
+  const position = positions.get(id)
+  const isHeld = position !== undefined && !isZero(position.quantity)
+  return fill?.price ?? (isHeld ? averagePrice(position) : undefined)
 }
 
 /** What the venue itself says is still held of ours, dust aside. */

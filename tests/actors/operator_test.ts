@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import type { TreeOptions } from "../../actors/tree.ts"
+import { booksLimits } from "../../domain/books.ts"
 import { formatDecimal, isEqual } from "../../domain/decimal.ts"
 import { type Command, CommandRefused } from "../../domain/command.ts"
 import { limits } from "../../limits.ts"
@@ -519,6 +520,31 @@ everySeed("flatten sells what is left when fees were paid in what was bought", (
   assert.ok(Number(formatDecimal(sold.quantity)) < Number(held) - 0.1, `${held} were bought`)
   // What the account held before is still there, but for the fee of the sale itself.
   assert.ok(Number(formatDecimal(world.venue.balance("ETH"))) > 2.98)
+  keel.stop()
+})
+
+everySeed("flatten takes dust for dust when its fills have long been forgotten", (world) => {
+  const keel = trading(world)
+  keel.signal("enter", ETH, "someone", "6")
+  keel.run(1_000)
+  // Worth less than the venue takes in one order.
+  world.venue.faults.fills.push("part_then_expire")
+  keel.signal("exit", ETH)
+  keel.run(1_000)
+  assert.match(formatDecimal(world.venue.position(ETH)), /^0\.0[34]/)
+  const { fills } = booksLimits
+  booksLimits.fills = 2
+  try {
+    keel.signal("enter", BTC)
+    keel.run(1_000)
+    keel.signal("exit", BTC)
+    keel.run(1_000)
+    keel.command({ commandId: "f", type: "flatten", scope: all })
+    keel.until(isFinal(keel, "f"), 120_000)
+    assert.equal(last(keel, "f")!.text, "Flat: confirmed by the venue.")
+  } finally {
+    booksLimits.fills = fills
+  }
   keel.stop()
 })
 
