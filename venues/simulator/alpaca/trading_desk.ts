@@ -104,9 +104,7 @@ export class TradingDesk {
         return answer(message.clockBody(this.#clock()))
       case "GET calendar": {
         const days = this.#calendar(query)
-        return isRefusal(days)
-          ? refused(days)
-          : answer(days.map((day) => message.calendarBody(day, this.#days)))
+        return isRefusal(days) ? refused(days) : answer(message.calendarBody(days, this.#days))
       }
     }
     return undefined

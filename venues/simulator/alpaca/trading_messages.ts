@@ -323,21 +323,25 @@ export function marketClockBody(facts: ClockFacts): object {
   }
 }
 
-export function calendarBody(day: TradingDay, days: DaysOf): object {
-  return {
+/** `listed` in order and without a gap, like the days of a calendar. */
+export function calendarBody(
+  listed: ReadonlyArray<TradingDay>,
+  days: DaysOf,
+): ReadonlyArray<object> {
+  return listed.map((day, index) => ({
     date: day.date,
     open: clockText(day.open),
     close: clockText(day.close),
     session_open: clockText(day.preOpen).replace(":", ""),
     session_close: clockText(day.postClose).replace(":", ""),
-    settlement_date: dayAfter(days, day.date),
-  }
+    settlement_date: listed[index + 1]?.date ?? dayAfter(days, day.date),
+  }))
 }
 
 export function marketCalendarBody(listed: ReadonlyArray<TradingDay>, days: DaysOf): object {
   return {
     market: NYSE,
-    calendar: listed.map((day) => ({
+    calendar: listed.map((day, index) => ({
       date: day.date,
       pre_start: newYorkText(newYorkTime(day.date, day.preOpen)),
       pre_end: newYorkText(newYorkTime(day.date, day.open)),
@@ -345,7 +349,7 @@ export function marketCalendarBody(listed: ReadonlyArray<TradingDay>, days: Days
       core_end: newYorkText(newYorkTime(day.date, day.close)),
       post_start: newYorkText(newYorkTime(day.date, day.close)),
       post_end: newYorkText(newYorkTime(day.date, day.postClose)),
-      settlement_date: dayAfter(days, day.date),
+      settlement_date: listed[index + 1]?.date ?? dayAfter(days, day.date),
     })),
   }
 }
