@@ -541,7 +541,15 @@ function raiseAlert(
     updatedAt: time,
     resolvedAt: undefined,
   })
-  forgetOldest(books.alerts, booksLimits.alerts)
+  if (books.alerts.size > booksLimits.alerts) forgetAlert(books)
+}
+
+/** What is over goes first: an alert that stands for weeks is not to be pushed out by what came and went. */
+function forgetAlert({ alerts }: Books) {
+  const [oldest] = alerts.keys()
+  const over = [...alerts.values()].find(({ resolvedAt }) => resolvedAt !== undefined)
+  const id = over?.id ?? oldest
+  if (id !== undefined) alerts.delete(id)
 }
 
 function forgetOldest(kept: Map<string, unknown> | Set<string>, most: number) {

@@ -334,6 +334,20 @@ Deno.test("the books keep a bounded past, and every open order", () => {
   assert.equal(shown(books), before.replace(`"seq":${books.seq - 1}`, `"seq":${books.seq}`))
 })
 
+Deno.test("an alert that stands is not forgotten for those that came and went", () => {
+  const raised = (id: string): Event => (
+    { _tag: "AlertRaised", id, severity: "critical", title: "", detail: "" }
+  )
+  const passing = (at: number): ReadonlyArray<Event> => [
+    raised(`order:${at}`),
+    { _tag: "AlertResolved", id: `order:${at}` },
+  ]
+  const many = Array.from({ length: 2 * booksLimits.alerts }, (_, at) => at)
+  const { alerts } = fold([raised("actor:root/x"), ...many.flatMap(passing)])
+  assert.equal(alerts.size, booksLimits.alerts)
+  assert.deepEqual([...alerts.keys()].slice(0, 2), ["actor:root/x", "order:101"])
+})
+
 Deno.test("the drawdown of all accounts is that of their sum, and an account that joins is no profit", () => {
   const mark = (venue: string, total: string) =>
     ({
