@@ -47,7 +47,12 @@ export class Broadcast {
   }
 
   get view(): PageView {
-    return { overview: this.deps.overview(), events: this.#events, sparks: this.#sparks }
+    return {
+      overview: this.deps.overview(),
+      events: this.#events,
+      sparks: this.#sparks,
+      instruments: this.deps.instruments(),
+    }
   }
 
   /** To be called when the read model has changed, and for every new record. */
@@ -81,7 +86,6 @@ export class Broadcast {
         version={assetsVersion}
         now={this.deps.now()}
         cursor={this.#hub.cursor}
-        instruments={this.deps.instruments()}
         mode={this.deps.overview().mode}
         newId={this.deps.newId}
         strategies={this.deps.strategies()}

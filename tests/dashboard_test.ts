@@ -6,6 +6,7 @@
 import assert from "node:assert/strict"
 import { axe, browser, type BrowserContextOptions, type Page } from "./browser.ts"
 import { type Demo, startDemo } from "./demo_server.ts"
+import { eventually } from "./e2e/process.ts"
 
 interface Visit {
   readonly page: Page
@@ -312,30 +313,44 @@ testDashboard(
       await label("BTC/USDT.BINANCE at 9")
       await page.click("button[data-instrument='ETH/USDT.BINANCE']")
       await label("ETH/USDT.BINANCE at 3")
-      const picture = () =>
-        page.evaluate(() =>
-          [...document.querySelectorAll<HTMLCanvasElement>("#chart-canvas canvas")]
-            .map((canvas) => canvas.toDataURL()).join()
-        )
-      const before = await picture()
+      const before = await page.evaluate(picture)
       await page.click("#theme")
-      await page.waitForTimeout(100)
-      assert.notEqual(await picture(), before)
+      await eventually(() => page.evaluate(picture), (shown) => shown !== before, 10_000, 20)
       assert.deepEqual(complaints, [])
     }),
 )
 
 testDashboard(
+  "a venue that is let in late gets its buttons of the chart, and the chosen one stays chosen",
+  (demo) => {
+    demo.runtime.waiting.add("alpaca")
+    return visit(demo, async ({ page, complaints }) => {
+      const chosen = "button[aria-pressed=true]"
+      await page.click("button[data-instrument='ETH/USDT.BINANCE']")
+      await page.waitForSelector(`#chart-instruments ${chosen} >> text=ETH`)
+      assert.equal(await page.locator("button[data-instrument='AAPL.ALPACA']").count(), 0)
+      demo.runtime.waiting.delete("alpaca")
+      await page.waitForSelector("button[data-instrument='AAPL.ALPACA']")
+      await page.waitForSelector(`#chart-instruments ${chosen} >> text=ETH`)
+      assert.equal(await page.locator(`#chart-instruments ${chosen}`).count(), 1)
+      await page.click("button[data-instrument='AAPL.ALPACA']")
+      await page.waitForSelector("#chart-canvas[aria-label^='AAPL.ALPACA at 2']")
+      assert.deepEqual(complaints, [])
+    })
+  },
+)
+
+testDashboard(
   "a frozen view stands still, and is whole again afterwards",
   (demo) =>
-    visit(demo, async ({ page, figuresMove }) => {
+    visit(demo, async ({ page, link, figuresMove }) => {
       await page.keyboard.press("f")
       await page.waitForSelector("#frozen:not([hidden])")
       const before = await page.textContent("#figure-equity .value")
       demo.runtime.commit("Tested", "plain", "test", "while it was frozen")
       await page.waitForTimeout(1_200)
       assert.equal(await page.textContent("#figure-equity .value"), before)
-      assert.equal(await page.getAttribute("html", "data-link"), "live")
+      await link("live")
       await page.click("#frozen button")
       await page.waitForSelector("#log >> text=while it was frozen")
       await figuresMove()
@@ -599,6 +614,12 @@ function statusWords(): Array<string> {
     const isShown = word !== null && getComputedStyle(word).display !== "none"
     return isShown ? word.innerText : getComputedStyle(pill, "::after").content.replaceAll('"', "")
   })
+}
+
+/** Runs in the page: what the chart shows. */
+function picture(): string {
+  return [...document.querySelectorAll<HTMLCanvasElement>("#chart-canvas canvas")]
+    .map((canvas) => canvas.toDataURL()).join()
 }
 
 /** Runs in the page: text wider than its box that is neither shortened on purpose nor scrolled. */

@@ -267,7 +267,10 @@ export class FakeRuntime implements HttpDeps {
   readonly readRecords = (after: number, limit: number) =>
     Promise.resolve(this.#records.filter(({ seq }) => seq > after).slice(0, limit))
 
-  readonly instruments = (): ReadonlyArray<string> => markets.map(({ instrument }) => instrument)
+  /** Venues that have not been let in yet: their instruments are unknown. */
+  readonly waiting = new Set<string>()
+  readonly instruments = (): ReadonlyArray<string> =>
+    markets.map(({ instrument }) => instrument).filter((each) => !this.waiting.has(venueOf(each)))
 
   readonly series = (instrument: string) => {
     const market = markets.find((it) => it.instrument === instrument)

@@ -50,6 +50,7 @@ export const regions: ReadonlyArray<Region> = [
       everyMs: CALM_MS,
     },
   ]),
+  { target: "chart-instruments", Content: ChartInstruments, everyMs: CALM_MS },
   { target: "positions-region", Content: Positions, everyMs: LIVELY_MS },
   { target: "orders-region", Content: Orders, everyMs: 0 },
   { target: "strategies-region", Content: Strategies, everyMs: CALM_MS },
@@ -74,7 +75,6 @@ interface DashboardProps extends DialogsProps {
   readonly now: number
   /** `hub.cursor` at rendering: the stream continues exactly where this page ends. */
   readonly cursor: string
-  readonly instruments: ReadonlyArray<string>
 }
 
 const sections = [
@@ -89,7 +89,7 @@ const sections = [
 const scripts = ["htmx.js", "connection.js", "chart.js", "page.js"]
 
 export const Dashboard: FC<DashboardProps> = (props) => {
-  const { view, version, now, cursor, instruments } = props
+  const { view, version, now, cursor } = props
   const { overview } = view
   return (
     <Frame
@@ -132,7 +132,7 @@ export const Dashboard: FC<DashboardProps> = (props) => {
         <Figures view={view} />
         <div class="columns">
           <div class="column">
-            <ChartCard instruments={instruments} />
+            <ChartCard view={view} />
             <Card
               name="positions"
               title="Positions"
@@ -281,7 +281,7 @@ const FlattenButton: FC = () => (
 )
 
 /** The canvas is opaque to readers of the page: the label sums it up, the table and CSV have the data. */
-const ChartCard: FC<{ instruments: ReadonlyArray<string> }> = ({ instruments }) => (
+const ChartCard: FC<{ view: PageView }> = ({ view }) => (
   <Card
     name="chart"
     title="Price and profit"
@@ -293,18 +293,8 @@ const ChartCard: FC<{ instruments: ReadonlyArray<string> }> = ({ instruments }) 
           <i class="key sell"></i>Sell
           <i class="key pnl"></i>P&amp;L
         </span>
-        <div class="seg" role="group" aria-label="Instrument of the chart">
-          {instruments.map((instrument, i) => (
-            <button
-              type="button"
-              key={instrument}
-              data-instrument={instrument}
-              aria-pressed={String(i === 0)}
-              title={venueNameOf(instrument)}
-            >
-              {symbolOf(instrument)}
-            </button>
-          ))}
+        <div id="chart-instruments" class="seg" role="group" aria-label="Instrument of the chart">
+          <ChartInstruments view={view} />
         </div>
       </>
     }
@@ -322,12 +312,32 @@ const ChartCard: FC<{ instruments: ReadonlyArray<string> }> = ({ instruments }) 
       class="chart"
       role="img"
       aria-label="Price with our fills, and profit and loss below"
-      data-instrument={instruments[0] ?? ""}
+      data-instrument={view.instruments[0] ?? ""}
     >
     </div>
     <p id="chart-none" class="chart-none" hidden>Waiting for the first price</p>
   </Card>
 )
+
+/** Which of them is chosen is the browser's to remember. */
+function ChartInstruments({ view: { instruments } }: { view: PageView }) {
+  return (
+    <>
+      {instruments.map((instrument, i) => (
+        <button
+          type="button"
+          key={instrument}
+          id={`chart-${instrument}`}
+          data-instrument={instrument}
+          aria-pressed={String(i === 0)}
+          title={venueNameOf(instrument)}
+        >
+          {symbolOf(instrument)}
+        </button>
+      ))}
+    </>
+  )
+}
 
 const Footer: FC<{ view: PageView }> = ({ view: { overview } }) => (
   <footer class="foot">

@@ -7,6 +7,8 @@ export interface PageView {
   readonly events: ReadonlyArray<EventView>
   /** Samples of each key figure, oldest first. */
   readonly sparks: Readonly<Record<FigureName, ReadonlyArray<number>>>
+  /** That can be charted: those of a venue that is let in late come late. */
+  readonly instruments: ReadonlyArray<string>
 }
 
 export const figureNames = [

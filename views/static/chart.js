@@ -83,12 +83,12 @@ document.addEventListener("keel:link", paint)
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("button[data-instrument]")
   if (!button) return
-  for (const other of document.querySelectorAll("button[data-instrument]")) {
-    other.setAttribute("aria-pressed", String(other === button))
-  }
   instrument = button.dataset.instrument
+  markChosen()
   reload()
 })
+// A venue that is let in late brings its buttons, and the server does not know which was chosen.
+document.addEventListener("htmx:after:swap", markChosen)
 
 setInterval(async () => {
   await loading
@@ -102,6 +102,15 @@ setInterval(async () => {
   none.hidden = true
   describe(mine.value, pnl.value)
 }, REDRAW_MS)
+
+function markChosen() {
+  for (const button of document.querySelectorAll("button[data-instrument]")) {
+    const pressed = String(button.dataset.instrument === instrument)
+    if (button.getAttribute("aria-pressed") !== pressed) {
+      button.setAttribute("aria-pressed", pressed)
+    }
+  }
+}
 
 function draw(series, point) {
   if (!point) return
