@@ -29,12 +29,11 @@ export interface KeelApp {
   readonly close: () => void
 }
 
-export function makeApp(deps: HttpDeps): KeelApp {
+/** `machineNow` counts milliseconds of the machine: in a replay the runtime's clock may stand still. */
+export function makeApp(deps: HttpDeps, machineNow = () => performance.now()): KeelApp {
   const broadcast = new Broadcast(deps)
   const journal = new JournalStream(deps.readRecords)
   const progress = new ProgressStreams()
-  // On the machine's clock: in a replay the runtime's may stand still.
-  const machineNow = () => performance.now()
   const bucket = new TokenBucket(limits.commandBurst, limits.commandsPerSecond, machineNow)
   const inFlight = new InFlight()
   const report = deps.reportDefect ?? ((where, cause) => console.error(`${where} failed:`, cause))

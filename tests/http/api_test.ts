@@ -8,6 +8,8 @@ const START_MS = 1_764_000_000_000
 
 interface Fixture {
   readonly runtime: FakeRuntime
+  /** Lets time of the machine pass, which else stands still. */
+  readonly elapse: (ms: number) => void
   readonly get: (path: string, headers?: HeadersInit) => Promise<Response>
   readonly post: (path: string, body: unknown, headers?: HeadersInit) => Promise<Response>
   readonly form: (
@@ -24,12 +26,14 @@ function testApi(
 ) {
   Deno.test(name, async () => {
     const runtime = new FakeRuntime({ now: () => START_MS, ...options })
-    const { fetch, close } = makeApp(runtime)
+    let machineNow = 0
+    const { fetch, close } = makeApp(runtime, () => machineNow)
     const request = (path: string, init?: RequestInit) =>
       fetch(new Request(`http://localhost:8000${path}`, init))
     try {
       await body({
         runtime,
+        elapse: (ms) => machineNow += ms,
         get: (path, headers = {}) => request(path, { headers }),
         post: (path, body, headers = {}) =>
           request(path, {
@@ -163,12 +167,15 @@ testApi("malformed commands are refused before they reach the runtime", async (i
 
 testApi(
   "a script that has run wild is slowed, but can always make things safe",
-  async ({ post }) => {
+  async ({ elapse, post }) => {
     const resume = (n: number) =>
       post("/api/v1/commands", { ...pause, commandId: `r-${n}`, type: "resume" })
     for (let n = 0; n < limits.commandBurst; n++) assert.equal((await resume(n)).status, 202)
     assert.equal((await resume(limits.commandBurst)).status, 429)
     assert.equal((await post("/api/v1/commands", { ...pause, type: "flatten" })).status, 202)
+    elapse(1_000 / limits.commandsPerSecond)
+    assert.equal((await resume(limits.commandBurst)).status, 202)
+    assert.equal((await resume(limits.commandBurst + 1)).status, 429)
   },
 )
 
