@@ -208,6 +208,7 @@ interface Ids {
 
 /** By the venue's own numbers: trades are dense, updates only rise. */
 export class ByIds implements Handover<Trade | Quote> {
+  readonly showsHoles = true
   #last = new Map<InstrumentId, Ids>()
   /** As it was at the last turn. */
   #floor: ReadonlyMap<InstrumentId, Ids> = new Map()

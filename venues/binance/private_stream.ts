@@ -187,6 +187,8 @@ function answerFailure(status: number, error: string, venueTime: number): VenueF
 
 /** By what an event says: orders and executions carry numbers, balances may come twice. */
 class ByContent implements Handover<PrivateEvent> {
+  // A report that never came cannot be missed by its number: it has none.
+  readonly showsHoles = false
   readonly #recent = new Set<string>()
   #floor: ReadonlySet<string> = new Set()
 

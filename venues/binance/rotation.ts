@@ -46,6 +46,11 @@ export interface Line<E> {
 
 /** How events of two connections are told apart. */
 export interface Handover<E> {
+  /**
+   * Whether whoever is delivered to sees that something is missing between two connections. Where
+   * not, the stream ends rather than go on behind a hole.
+   */
+  readonly showsHoles: boolean
   /** Told of everything that is delivered, in order. */
   readonly delivered: (event: E) => void
   /** Whether nothing is missing between what was delivered and what waits. */
@@ -58,6 +63,8 @@ export interface Handover<E> {
 
 interface Running<E> {
   isReady: boolean
+  /** It has been announced that it will end. */
+  isLeaving: boolean
   ended: Cause.Cause<VenueError> | undefined
   readyAt: number
   waiting: Array<E>
@@ -112,6 +119,7 @@ export const rotating = Effect.fnUntraced(function* <E>(options: {
       running.waiting.push(event)
     },
     leaving: () => {
+      running.isLeaving = true
       if (running === active) Deferred.doneUnsafe(leaving, Effect.void)
     },
   })
@@ -124,8 +132,8 @@ export const rotating = Effect.fnUntraced(function* <E>(options: {
           if (!Exit.isFailure(exit)) return
           running.ended = exit.cause
           if (running !== active) return
-          if (next === undefined) end(running.ended)
-          else if (next.isReady) promote(next)
+          if (next?.isReady) promote(next)
+          else if (next === undefined || !handover.showsHoles) end(running.ended)
         })
       ),
       Effect.forkIn(scope),
@@ -136,6 +144,8 @@ export const rotating = Effect.fnUntraced(function* <E>(options: {
     active = to
     next = undefined
     leaving = Deferred.makeUnsafe<void>()
+    // Announced before its turn: its server goes the way of the old one's.
+    if (to.isLeaving) Deferred.doneUnsafe(leaving, Effect.void)
     handover.turn()
     const waiting = to.waiting
     to.waiting = []
@@ -186,7 +196,10 @@ export const rotating = Effect.fnUntraced(function* <E>(options: {
 })
 
 function idle<E>(): Running<E> {
-  return { isReady: false, ended: undefined, readyAt: 0, waiting: [], fiber: undefined }
+  return {
+    ...{ isReady: false, isLeaving: false, ended: undefined },
+    ...{ readyAt: 0, waiting: [], fiber: undefined },
+  }
 }
 
 /** Whether the id `a` is later than `b`: both are plain digits, of any length. */

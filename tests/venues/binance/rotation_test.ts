@@ -6,7 +6,7 @@ import fc from "fast-check"
 import { decimal } from "../../../domain/decimal.ts"
 import type { Trade } from "../../../domain/market.ts"
 import { ByIds } from "../../../venues/binance/market_stream.ts"
-import { isLater, type Line, rotating } from "../../../venues/binance/rotation.ts"
+import { type Handover, isLater, type Line, rotating } from "../../../venues/binance/rotation.ts"
 import { Closed, VenueError } from "../../../venues/market_data.ts"
 
 const policy = {
@@ -22,14 +22,17 @@ const died = (code: number) =>
   new VenueError({ venue: "binance", doing: "x", reason: new Closed({ code, detail: "" }) })
 
 /** A stream whose connections the test plays itself. */
-const worldOf = Effect.fnUntraced(function* (overlapMaxMs: number) {
+const worldOf = Effect.fnUntraced(function* (
+  overlapMaxMs: number,
+  handover: Handover<Trade> = new ByIds(),
+) {
   const lines: Array<Line<Trade>> = []
   const ends: Array<(error: VenueError) => void> = []
   const closed: Array<number> = []
   const delivered: Array<number> = []
   let isReady = 0
   const fiber = yield* Effect.forkScoped(rotating<Trade>({
-    ...{ doing: "x", policy: { ...policy, overlapMaxMs }, handover: new ByIds() },
+    ...{ doing: "x", policy: { ...policy, overlapMaxMs }, handover },
     connect: (line) => {
       const index = lines.push(line) - 1
       return Effect.callback<never, VenueError>((resume) => {
@@ -133,6 +136,69 @@ virtualTest(
       const exit = yield* Fiber.await(fiber)
       assert.ok(Exit.isFailure(exit))
       assert.match(String(Cause.squash(exit.cause)), /1001/)
+    }),
+)
+
+/** Events without numbers, like those of an account: a missing one leaves no trace. */
+const unnumbered: Handover<Trade> = {
+  showsHoles: false,
+  delivered: () => {},
+  joins: () => true,
+  turn: () => {},
+  isRepeat: () => false,
+}
+
+virtualTest(
+  "where a hole would not show, the stream ends with a connection that no other has relieved",
+  () =>
+    Effect.gen(function* () {
+      const { ends, fiber, lines, pass } = yield* worldOf(policy.overlapMaxMs, unnumbered)
+      lines[0]!.leaving()
+      yield* pass(100)
+      assert.equal(lines.length, 2)
+      ends[0]!(died(1001))
+      yield* pass(50)
+      // Until it is ready, nobody would tell us anything.
+      lines[1]!.ready()
+      yield* pass(100)
+      const exit = fiber.pollUnsafe()
+      assert.ok(exit !== undefined && Exit.isFailure(exit))
+      assert.match(String(Cause.squash(exit.cause)), /1001/)
+    }),
+)
+
+virtualTest(
+  "where a hole would not show, a connection that was ready in time takes over",
+  () =>
+    Effect.gen(function* () {
+      const { delivered, ends, fiber, lines, pass } = yield* worldOf(
+        policy.overlapMaxMs,
+        unnumbered,
+      )
+      lines[0]!.leaving()
+      yield* pass(100)
+      lines[1]!.ready()
+      lines[1]!.event(trade(1))
+      ends[0]!(died(1001))
+      yield* pass(50)
+      assert.deepEqual(delivered, [1])
+      assert.equal(fiber.pollUnsafe(), undefined)
+    }),
+)
+
+virtualTest(
+  "a connection that is announced to end before its turn is replaced as soon as it has it",
+  () =>
+    Effect.gen(function* () {
+      const { lines, pass } = yield* world
+      lines[0]!.event(trade(1))
+      lines[0]!.leaving()
+      yield* pass(100)
+      lines[1]!.ready()
+      lines[1]!.leaving()
+      lines[1]!.event(trade(2))
+      yield* pass(2_000)
+      assert.equal(lines.length, 3)
     }),
 )
 
