@@ -60,6 +60,9 @@ export function monitor(options: MonitorOptions) {
         case "Marked":
           model.marked(message.mark)
           return state
+        case "RulesChanged":
+          model.rules.set(message.instrument.id, message.instrument)
+          return state
         case "FeedChanged":
           model.feeds.set(message.feed.venue, message.feed)
           return state
@@ -88,6 +91,8 @@ function conflationKey(message: MonitorMessage): unknown {
       return undefined
     case "Marked":
       return `mark ${message.mark.instrument}`
+    case "RulesChanged":
+      return `rules ${message.instrument.id}`
     case "FeedChanged":
       return `feed ${message.feed.venue}`
     case "RunnerChanged":

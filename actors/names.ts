@@ -121,6 +121,7 @@ export type OperatorMessage =
 
 export type MonitorMessage =
   | { readonly _tag: "Marked"; readonly mark: Mark }
+  | { readonly _tag: "RulesChanged"; readonly instrument: Instrument }
   | { readonly _tag: "FeedChanged"; readonly feed: FeedView }
   | { readonly _tag: "RunnerChanged"; readonly runner: StrategyView }
   | { readonly _tag: "LinkChanged"; readonly link: PrivateLink }

@@ -16,7 +16,7 @@ import { type Books, emptyBooks } from "../domain/books.ts"
 import type { CommandProgress } from "../domain/command.ts"
 import { type Equity, equityOf, type Mark } from "../domain/equity.ts"
 import type { JournalRecord } from "../domain/event.ts"
-import type { InstrumentId } from "../domain/instrument.ts"
+import type { Instrument, InstrumentId } from "../domain/instrument.ts"
 import { isOpen } from "../domain/order.ts"
 import type {
   EventView,
@@ -53,6 +53,7 @@ export class ReadModel implements Facts {
   books: Books = emptyBooks()
   system: ActorSystem | undefined
   replay: (() => ReplayView) | undefined
+  readonly rules = new Map<InstrumentId, Instrument>()
   readonly marks = new Map<InstrumentId, Mark>()
   readonly feeds = new Map<string, FeedView>()
   readonly runners = new Map<string, StrategyView>()

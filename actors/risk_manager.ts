@@ -26,7 +26,7 @@ import {
   type RiskLimits,
 } from "../domain/risk.ts"
 import { follow, keepUp, record } from "./journal.ts"
-import { executorOf, feedOf, riskManagerOf, type RiskMessage } from "./names.ts"
+import { executorOf, feedOf, Monitor, riskManagerOf, type RiskMessage } from "./names.ts"
 import { type ActorContext, ask, behavior, type ReplyTo } from "./runtime/mod.ts"
 
 export interface RiskManagerOptions {
@@ -119,6 +119,7 @@ export function riskManager(options: RiskManagerOptions) {
           return state
         case "RulesChanged":
           state.instruments.set(message.instrument.id, message.instrument)
+          actor.ref(Monitor).send(message)
           return state
         case "Marked":
           marked(state, message.mark)

@@ -68,11 +68,9 @@ function obstaclesOf(
     account: account && { ready: account.status === "ready", cause: account.lastCause },
     feed: feed === undefined ? undefined : feed.phase ?? feed.status,
     instrument,
-    status: "trading",
+    status: line.listed ?? "trading",
     halt: line.halt,
-    onHold: overview.positions.some((each) =>
-      each.instrument === instrument && each.control === "hold"
-    ),
+    onHold: line.onHold === true,
     withheld: line.withheld,
   })
   const isStale = !line.fresh && gates.every(({ code }) => code !== "MARKET_CLOSED") &&

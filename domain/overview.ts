@@ -7,6 +7,7 @@
  */
 import type { SessionPhase } from "./calendar.ts"
 import type { Withheld } from "./gate.ts"
+import type { InstrumentStatus } from "./instrument.ts"
 import type { WaitRule } from "./link.ts"
 import type { OrderType } from "./order.ts"
 
@@ -258,6 +259,10 @@ export interface FeedInstrumentView {
   readonly session?: SessionPhase
   readonly sessionUntil?: number
   readonly halt?: { readonly status: string; readonly reason: string }
+  /** How the venue lists it, where that is not as trading. */
+  readonly listed?: Exclude<InstrumentStatus, "trading">
+  /** A person wants it left alone, whether or not anything is held. */
+  readonly onHold?: true
   /** Why its price may open nothing; absent while it may. */
   readonly withheld?: Withheld
 }

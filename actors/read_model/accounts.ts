@@ -5,7 +5,7 @@ import { type Equity, markPrice } from "../../domain/equity.ts"
 import { tradableQuantity, venueOf } from "../../domain/instrument.ts"
 import type { AccountView, EquityView, PositionView } from "../../domain/overview.ts"
 import { averagePrice, type Position, unrealisedPnl } from "../../domain/position.ts"
-import type { Facts } from "./facts.ts"
+import { type Facts, instrumentsOf } from "./facts.ts"
 
 export function accountViews(facts: Facts): ReadonlyArray<AccountView> {
   const { books, equities, links, options } = facts
@@ -58,7 +58,7 @@ function isOnHold({ books, options }: Facts, venue: string): boolean {
 }
 
 function dustAt(facts: Facts, venue: string) {
-  return facts.options.instruments.flatMap((instrument) => {
+  return instrumentsOf(facts).flatMap((instrument) => {
     const position = facts.books.positions.get(instrument.id)
     if (instrument.venue !== venue || position === undefined) return []
     const isDust = !isZero(position.quantity) && isZero(tradable(facts, position))
@@ -67,10 +67,10 @@ function dustAt(facts: Facts, venue: string) {
 }
 
 /** What of a position the venue would take; zero for dust. */
-function tradable({ marks, options }: Facts, position: Position) {
-  const instrument = options.instruments.find(({ id }) => id === position.instrument)
+function tradable(facts: Facts, position: Position) {
+  const instrument = instrumentsOf(facts).find(({ id }) => id === position.instrument)
   if (instrument === undefined) return position.quantity
-  const price = marks.get(position.instrument)?.bid ?? averagePrice(position)
+  const price = facts.marks.get(position.instrument)?.bid ?? averagePrice(position)
   return tradableQuantity(instrument, position.quantity, price)
 }
 

@@ -35,9 +35,16 @@ export interface Facts {
   readonly books: Books
   /** Undefined until the whole tree has been started. */
   readonly system: ActorSystem | undefined
+  /** Of instruments whose tick, lot, minimum or status has changed since the start. */
+  readonly rules: ReadonlyMap<InstrumentId, Instrument>
   readonly marks: ReadonlyMap<InstrumentId, Mark>
   readonly equities: ReadonlyMap<string, Equity>
   readonly feeds: ReadonlyMap<string, FeedView>
   readonly links: ReadonlyMap<string, PrivateLink>
   readonly runners: ReadonlyMap<string, StrategyView>
+}
+
+/** As the venue lists them now. */
+export function instrumentsOf({ options, rules }: Facts): ReadonlyArray<Instrument> {
+  return options.instruments.map((each) => rules.get(each.id) ?? each)
 }

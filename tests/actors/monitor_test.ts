@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { prometheusText } from "../../actors/metrics.ts"
 import { decimalPattern } from "../../domain/decimal.ts"
+import { whyNotTrading } from "../../domain/explanation.ts"
 import type { Overview } from "../../domain/overview.ts"
 import { limits } from "../../limits.ts"
 import { BTC, ETH, unreachable, VENUE } from "./fakes.ts"
@@ -107,6 +108,23 @@ everySeed("the state has every name of the contract, money as text, times as num
   assert.equal(state.orders[0].price, null)
   keel.stop()
 })
+
+everySeed(
+  "whoever asks why nothing is traded is told of a hold, though nothing is held",
+  (world) => {
+    const keel = trading(world)
+    const why = () =>
+      whyNotTrading(keel.model.overview(), VENUE).flatMap(({ obstacles, subject }) =>
+        subject.includes("ETH") ? obstacles.map(({ code }) => code) : []
+      )
+    assert.deepEqual(why(), [])
+    keel.command({ commandId: "p", type: "pause", scope: { kind: "instrument", id: ETH } })
+    keel.run(100)
+    // The instrument's own, and its strategy's.
+    assert.deepEqual(why(), ["POSITION_ON_HOLD", "POSITION_ON_HOLD"])
+    keel.stop()
+  },
+)
 
 everySeed("the state is what the journal says, seen now", (world) => {
   const keel = trading(world)

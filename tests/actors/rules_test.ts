@@ -2,8 +2,9 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { decimal, formatDecimal } from "../../domain/decimal.ts"
+import { whyNotTrading } from "../../domain/explanation.ts"
 import type { Instrument } from "../../domain/instrument.ts"
-import { BTC } from "./fakes.ts"
+import { BTC, VENUE } from "./fakes.ts"
 import { everySeed, type Keel, type World } from "./harness.ts"
 
 /** Keel, and how the venue changes an instrument. */
@@ -52,12 +53,19 @@ everySeed(
     keel.signal("enter", BTC)
     keel.run(1_000)
     assert.equal(world.events("OrderDenied").at(-1)?.code, "INSTRUMENT_NOT_TRADING")
+    assert.deepEqual(obstacles(keel, BTC), ["INSTRUMENT_NOT_TRADING"])
     assert.equal(world.venue.submits.length, 0)
     change({ status: "trading" })
     keel.run(100)
     keel.signal("enter", BTC)
     keel.run(1_000)
     assert.equal(world.venue.submits.length, 1)
+    assert.deepEqual(obstacles(keel, BTC), [])
     keel.stop()
   },
 )
+
+function obstacles(keel: Keel, id: string) {
+  const why = whyNotTrading(keel.model.overview(), VENUE).find(({ subject }) => subject === id)
+  return why?.obstacles.map(({ code }) => code)
+}

@@ -125,6 +125,12 @@ const cases: ReadonlyArray<readonly [string, Partial<Overview>, RegExp]> = [
     lineIs({ halt: { status: "halted", reason: "LUDP" }, fresh: true }),
     /^INSTRUMENT_HALTED: .*LUDP/,
   ],
+  ["a hold", lineIs({ onHold: true }), /^POSITION_ON_HOLD: You have put it on hold/],
+  [
+    "what the venue does not trade",
+    lineIs({ listed: "cancel_only" }),
+    /^INSTRUMENT_NOT_TRADING: .*cancel_only/,
+  ],
 ]
 for (const [what, change, expected] of cases) {
   Deno.test(`whyNotTrading() names ${what}, for the instrument and its strategy`, () => {
