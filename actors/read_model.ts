@@ -84,6 +84,7 @@ export class ReadModel implements Facts {
     this.books = books
     this.events = recent.map(eventView).reverse().slice(0, this.options.limits.events)
     for (const record of recent) this.follow(record)
+    this.progressLog.lookAgain()
     this.charts.reset(books)
     // Until the first valuation: an equity of nothing would be a lie.
     for (const venue of books.accounts.keys()) {
@@ -149,7 +150,12 @@ export class ReadModel implements Facts {
 
   /** Lines of a command from its beginning, then live; ends after the final one. */
   progress(commandId: string): AsyncGenerator<CommandProgress> {
-    return this.progressLog.watch(commandId)
+    return this.progressLog.watch(commandId, () => {
+      const command = this.books.commands.get(commandId)
+      // What the books know and nobody was shown yet may be its last line.
+      const isAllShown = this.followed >= this.books.seq
+      return isAllShown && command?.final === true ? command : undefined
+    })
   }
 
   readonly overview = (): Overview => this.cached ??= this.build()

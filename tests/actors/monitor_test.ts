@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { Journal } from "../../actors/journal.ts"
 import { prometheusText } from "../../actors/metrics.ts"
 import { decimalPattern } from "../../domain/decimal.ts"
 import { whyNotTrading } from "../../domain/explanation.ts"
@@ -206,6 +207,23 @@ Deno.test("the lines of a command are told from its beginning, once, to their en
   const told: Array<string> = []
   for await (const { text } of keel.model.progress("c")) told.push(text)
   assert.deepEqual(told, keel.progress("c").map(({ text }) => text))
+  keel.stop()
+})
+
+Deno.test("a command that ended long ago has an end for whoever watches it", async () => {
+  const world = new World()
+  const first = trading(world)
+  first.command({ commandId: "c", type: "close_position", scope: { kind: "position", id: BTC } })
+  first.until(() => first.progress("c").at(-1)?.final === true)
+  const append = Array.from({ length: limits.overview.events }, (_, at) => (
+    { _tag: "AlertResolved", id: String(at) } as const
+  ))
+  first.send(Journal, { _tag: "Append", events: append, after: 0, reply: undefined })
+  first.run(100).kill()
+  const keel = world.start().ready()
+  const told: Array<string> = []
+  for await (const { text } of keel.model.progress("c")) told.push(text)
+  assert.deepEqual(told, ["It has ended; its last steps are in the journal."])
   keel.stop()
 })
 
