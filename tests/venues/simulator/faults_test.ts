@@ -1,10 +1,21 @@
 import assert from "node:assert/strict"
 import { Clock, Effect } from "effect"
+import { TestClock } from "effect/testing"
 import { WebSocket } from "ws"
 import type { SimulatedBinance } from "../../../venues/simulator/binance.ts"
-import type { Fault } from "../../../venues/simulator/fault.ts"
+import type { Fault, FrameFault } from "../../../venues/simulator/fault.ts"
 import { Faults } from "../../../venues/simulator/faults.ts"
-import { answer, Ear, outcome, restClient, scopedTest, startVenue, venueTest } from "./simulator.ts"
+import {
+  answer,
+  arm,
+  Ear,
+  outcome,
+  restClient,
+  scopedTest,
+  startVenue,
+  strike,
+  venueTest,
+} from "./simulator.ts"
 import { subscribed } from "./user_data.ts"
 
 const market = { symbol: "BTCUSDT", side: "BUY", type: "MARKET", quantity: "0.001" }
@@ -18,8 +29,6 @@ const limit = {
 }
 const POST = { method: "POST", path: "/api/v3/order" }
 
-const arm = (venue: SimulatedBinance, fault: Fault) => Effect.runPromise(venue.arm(fault))
-
 /** Places an order that must not be answered properly; whatever it gets instead. */
 async function unanswered(venue: SimulatedBinance, order: object = market): Promise<unknown> {
   try {
@@ -32,6 +41,17 @@ async function unanswered(venue: SimulatedBinance, order: object = market): Prom
     return response === undefined ? message : { status: response.status, body: response.data }
   }
 }
+
+/** The clock of its surroundings, `laterMs` on. */
+const laterClock = Effect.map(Clock.Clock, (clock) => {
+  const time: { laterMs: number; readonly clock: Clock.Clock } = {
+    laterMs: 0,
+    clock: Object.assign(Object.create(clock), {
+      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + time.laterMs,
+    }),
+  }
+  return time
+})
 
 // Deciding
 
@@ -170,7 +190,7 @@ venueTest("an answer can come late, and in drops, whole", async (venue) => {
   })
   const info = await answer(restClient(venue).get("api/v3/exchangeInfo"))
   assert.equal(info.symbols.length, 4)
-  await arm(venue, { kind: "delay", when: "after", ms: 80, match: POST, count: 1 })
+  await arm(venue, { kind: "delay", when: "after", ms: 500, match: POST, count: 1 })
   const { ear } = await subscribed(venue)
   let isAnswered = false
   const placing = answer(restClient(venue).postPrivate("api/v3/order", market))
@@ -228,31 +248,41 @@ venueTest(
 
 // Frames
 
-async function tradesUnder(venue: SimulatedBinance, fault: Fault, frames: number) {
-  const ear = await new Ear(`${venue.endpoints.ws}/ws/btcusdt@trade`).opened()
-  await arm(venue, fault)
+/** What is heard of `symbol` when the first trade of it is spoiled. */
+async function tradesUnder(
+  venue: SimulatedBinance,
+  fault: FrameFault,
+  symbol: string,
+  frames: number,
+) {
+  const stream = `${symbol}@trade`
+  await arm(venue, { ...fault, match: { stream }, count: 1 })
+  const ear = await new Ear(`${venue.endpoints.ws}/ws/${stream}`).opened()
   await ear.count(frames)
   await ear.close()
   return ear
 }
 
 venueTest("frames are dropped, doubled and swapped", async (venue) => {
-  const ids = async (kind: "drop" | "duplicate" | "swap") => {
-    const ear = await tradesUnder(venue, { kind, match: { stream: "*@trade" }, count: 1 }, 3)
+  const ids = async (kind: "drop" | "duplicate" | "swap", symbol: string) => {
+    const ear = await tradesUnder(venue, { kind }, symbol, 3)
     const first = ear.heard[0].t
     return ear.heard.slice(0, 3).map((trade) => trade.t - first)
   }
-  assert.deepEqual(await ids("duplicate"), [0, 0, 1])
-  assert.deepEqual(await ids("swap"), [0, -1, 1])
+  assert.deepEqual(await ids("duplicate", "btcusdt"), [0, 0, 1])
+  assert.deepEqual(await ids("swap", "ethusdt"), [0, -1, 1])
   const before = venue.faults.journal.length
-  assert.deepEqual(await ids("drop"), [0, 1, 2])
+  assert.deepEqual(await ids("drop", "btcusdt"), [0, 1, 2])
   assert.equal(venue.faults.journal.length, before + 1)
 })
 
 venueTest("frames are garbled in ways a decoder has to survive", async (venue) => {
-  const garbled = async (as: Extract<Fault, { kind: "garble" }>["as"]) => {
-    const ear = await tradesUnder(venue, { kind: "garble", as, count: 1 }, 1)
-    return ear.heard[0]
+  let isBitcoin = false
+  const garbled = async (as: Extract<FrameFault, { kind: "garble" }>["as"]) => {
+    // Never the stream that somebody has only just left.
+    isBitcoin = !isBitcoin
+    const symbol = isBitcoin ? "btcusdt" : "ethusdt"
+    return (await tradesUnder(venue, { kind: "garble", as }, symbol, 1)).heard[0]
   }
   assert.equal((await garbled("null_price")).p, null)
   assert.equal((await garbled("empty_price")).p, "")
@@ -327,9 +357,10 @@ venueTest(
     socket.on("message", () => frames++)
     socket.on("pong", () => pongs++)
     await new Promise((resolve) => socket.on("message", resolve))
-    await arm(venue, { kind: "freeze_connections", match: { door: "streams" } })
-    await new Promise((resolve) => setTimeout(resolve, 150))
-    ;[frames, pongs] = [0, 0]
+    await strike(venue, { kind: "freeze_connections", match: { door: "streams" } })
+    // What was on its way when it froze.
+    while (frames < venue.traffic().framesSent) await new Promise((done) => setTimeout(done, 5))
+    frames = 0
     socket.ping()
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     assert.deepEqual([frames, pongs, socket.readyState], [0, 0, WebSocket.OPEN])
@@ -342,8 +373,7 @@ venueTest(
 venueTest("a mute connection answers pings and says nothing more", async (venue) => {
   const ear = await new Ear(`${venue.endpoints.ws}/ws/btcusdt@bookTicker`).opened()
   await ear.count(1)
-  await arm(venue, { kind: "mute", match: { door: "streams" } })
-  while (venue.faults.journal.length === 0) await new Promise((done) => setTimeout(done, 5))
+  await strike(venue, { kind: "mute", match: { door: "streams" } })
   await ear.ping()
   const count = ear.heard.length
   await new Promise((done) => setTimeout(done, 1_000))
@@ -370,20 +400,23 @@ venueTest("serverShutdown is announced in both doors' shapes before the end", as
   assert.deepEqual(await Promise.all([wrapped.closed, bare.closed, api.closed]), [1001, 1001, 1001])
 })
 
-venueTest("an outage closes the port and opens the same one again", async (venue) => {
-  const ear = await new Ear(`${venue.endpoints.ws}/stream`).opened()
-  await arm(venue, { kind: "outage", ms: 300 })
-  assert.equal(await ear.closed, 1006)
-  const ping = () =>
-    fetch(`${venue.endpoints.rest}/api/v3/ping`).then((response) => response.json())
-  await assert.rejects(ping())
-  while (true) {
-    const answered = await ping().catch(() => undefined)
-    if (answered !== undefined) break
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  await (await new Ear(`${venue.endpoints.ws}/stream`).opened()).close()
-})
+scopedTest("an outage closes the port and opens the same one again", () =>
+  Effect.gen(function* () {
+    const venue = yield* startVenue()
+    const stream = `${venue.endpoints.ws}/stream`
+    const ear = yield* Effect.promise(() => new Ear(stream).opened())
+    yield* Effect.promise(() => arm(venue, { kind: "outage", ms: 300 }))
+    yield* TestClock.adjust("50 millis")
+    assert.equal(yield* Effect.promise(() => ear.closed), 1006)
+    const ping = () =>
+      fetch(`${venue.endpoints.rest}/api/v3/ping`).then((response) => response.json())
+    yield* Effect.promise(() => assert.rejects(ping()))
+    yield* TestClock.adjust("300 millis")
+    yield* Effect.promise(async () => {
+      while (await ping().then(() => false, () => true));
+      await (await new Ear(stream).opened()).close()
+    })
+  }).pipe(Effect.provide(TestClock.layer())))
 
 venueTest("a burst is many quotes at once", async (venue) => {
   const ear = await new Ear(`${venue.endpoints.ws}/ws/ethusdt@bookTicker`).opened()
@@ -400,8 +433,7 @@ venueTest("user data ends with a word, and a revoked key opens nothing any more"
   await ear.hears((frame) => frame.event?.e === "eventStreamTerminated")
   await ear.close()
   const again = await subscribed(venue)
-  await arm(venue, { kind: "revoke_key" })
-  await new Promise((resolve) => setTimeout(resolve, 80))
+  await strike(venue, { kind: "revoke_key" })
   assert.equal((await outcome(restClient(venue).getPrivate("api/v3/account"))).status, 401)
   again.ear.say({
     id: "late",
@@ -416,8 +448,7 @@ venueTest("user data ends with a word, and a revoked key opens nothing any more"
 // The venue
 
 venueTest("the venue's clock can be wrong", async (venue) => {
-  await arm(venue, { kind: "clock_skew", ms: 60_000 })
-  await new Promise((resolve) => setTimeout(resolve, 80))
+  await strike(venue, { kind: "clock_skew", ms: 60_000 })
   const refused = await outcome(restClient(venue).getPrivate("api/v3/account"))
   assert.deepEqual(refused.body, {
     code: -1021,
@@ -429,29 +460,29 @@ venueTest("the venue's clock can be wrong", async (venue) => {
   await answer(client.getPrivate("api/v3/account"))
 })
 
-venueTest("queries can lag behind the engine, which knows at once", async (venue) => {
-  await arm(venue, { kind: "read_lag", ms: 400 })
-  await new Promise((resolve) => setTimeout(resolve, 80))
-  const client = restClient(venue)
-  await answer(client.postPrivate("api/v3/order", { ...limit, newClientOrderId: "young" }))
-  const query = () =>
-    outcome(client.getPrivate("api/v3/order", { symbol: "BTCUSDT", origClientOrderId: "young" }))
-  assert.deepEqual((await query()).body, { code: -2013, msg: "Order does not exist." })
-  assert.deepEqual(await answer(client.getPrivate("api/v3/openOrders", { symbol: "BTCUSDT" })), [])
-  assert.deepEqual(
-    (await outcome(client.postPrivate("api/v3/order", { ...limit, newClientOrderId: "young" })))
-      .body,
-    {
-      code: -2010,
-      msg: "Duplicate order sent.",
-    },
-  )
-  while ((await query()).status !== 200) await new Promise((resolve) => setTimeout(resolve, 20))
-})
+scopedTest("queries can lag behind the engine, which knows at once", () =>
+  Effect.gen(function* () {
+    const time = yield* laterClock
+    const venue = yield* startVenue().pipe(Effect.provideService(Clock.Clock, time.clock))
+    yield* Effect.promise(async () => {
+      await strike(venue, { kind: "read_lag", ms: 60_000 })
+      const client = restClient(venue)
+      const young = { symbol: "BTCUSDT", origClientOrderId: "young" }
+      const query = () => outcome(client.getPrivate("api/v3/order", young))
+      const place = () =>
+        outcome(client.postPrivate("api/v3/order", { ...limit, newClientOrderId: "young" }))
+      assert.equal((await place()).status, 200)
+      assert.deepEqual((await query()).body, { code: -2013, msg: "Order does not exist." })
+      const open = await answer(client.getPrivate("api/v3/openOrders", { symbol: "BTCUSDT" }))
+      assert.deepEqual(open, [])
+      assert.deepEqual((await place()).body, { code: -2010, msg: "Duplicate order sent." })
+      client.setTimeOffset(time.laterMs = 60_000)
+      assert.equal((await query()).status, 200)
+    })
+  }))
 
 venueTest("rules and status of a symbol can change while it trades", async (venue) => {
-  await arm(venue, { kind: "listing", symbol: "BTCUSDT", tickSize: "1", notionalMin: "20" })
-  await new Promise((resolve) => setTimeout(resolve, 80))
+  await strike(venue, { kind: "listing", symbol: "BTCUSDT", tickSize: "1", notionalMin: "20" })
   const client = restClient(venue)
   const place = (price: string, quantity = "0.001") =>
     outcome(client.postPrivate("api/v3/order", { ...limit, price, quantity }))
@@ -466,8 +497,7 @@ venueTest("rules and status of a symbol can change while it trades", async (venu
   assert.equal((await place("50000")).status, 200)
   const info = await answer(client.get("api/v3/exchangeInfo", { symbol: "BTCUSDT" }))
   assert.equal(info.symbols[0].filters[0].tickSize, "1.00000000")
-  await arm(venue, { kind: "listing", symbol: "BTCUSDT", status: "HALT" })
-  await new Promise((resolve) => setTimeout(resolve, 80))
+  await strike(venue, { kind: "listing", symbol: "BTCUSDT", status: "HALT" })
   assert.deepEqual((await place("50001")).body, { code: -1013, msg: "Market is closed." })
 })
 
@@ -486,60 +516,74 @@ venueTest("a fault that this venue cannot have is refused in one line", async (v
 
 // Limits
 
-venueTest(
+scopedTest(
   "over the weight limit comes 429 with the seconds to wait, and then a ban",
-  async (venue) => {
-    await arm(venue, { kind: "limits", weightPerMinute: 100 })
-    await new Promise((resolve) => setTimeout(resolve, 80))
-    const get = () => fetch(`${venue.endpoints.rest}/api/v3/exchangeInfo`)
-    const seen = new Array<readonly [number, number, number]>()
-    let until = 0
-    while (seen.at(-1)?.[0] !== 418) {
-      const response = await get()
-      const body = await response.json()
-      const wait = Number(response.headers.get("retry-after"))
-      seen.push([response.status, body.code ?? 0, wait])
-      until = Number(/banned until (\d+)/.exec(body.msg ?? "")?.[1] ?? 0)
-      assert.ok(seen.length < 30)
-    }
-    const refused = seen.filter(([status]) => status === 429)
-    assert.equal(refused.length, 5)
-    assert.ok(refused.every(([, code, wait]) => code === -1003 && wait >= 1 && wait <= 60))
-    assert.deepEqual(seen.at(-1)?.slice(1), [-1003, 120])
-    assert.ok(Math.abs(until - Date.now() - 120_000) < 5_000)
-    assert.equal(
-      await get().then(async (response) => (await response.body?.cancel(), response.status)),
-      418,
-    )
-    await assert.rejects(new Ear(`${venue.endpoints.ws}/stream`).opened(), /418/)
-  },
+  () =>
+    Effect.gen(function* () {
+      const now = Date.parse("2026-11-23T15:00:18Z")
+      yield* TestClock.setTime(now)
+      const venue = yield* startVenue()
+      yield* Effect.promise(() => arm(venue, { kind: "limits", weightPerMinute: 100 }))
+      yield* TestClock.adjust("50 millis")
+      const get = () => fetch(`${venue.endpoints.rest}/api/v3/exchangeInfo`)
+      yield* Effect.promise(async () => {
+        const seen = new Array<readonly [number, number, number]>()
+        let until = 0
+        while (seen.at(-1)?.[0] !== 418) {
+          const response = await get()
+          const body = await response.json()
+          const wait = Number(response.headers.get("retry-after"))
+          seen.push([response.status, body.code ?? 0, wait])
+          until = Number(/banned until (\d+)/.exec(body.msg ?? "")?.[1] ?? 0)
+          assert.ok(seen.length < 30)
+        }
+        const refused = seen.filter(([status]) => status === 429)
+        assert.deepEqual(refused, Array.from({ length: 5 }, () => [429, -1003, 42]))
+        assert.deepEqual(seen.at(-1)?.slice(1), [-1003, 120])
+        assert.equal(until, now + 50 + 120_000)
+        const { status } = await get().then(async (response) => {
+          await response.body?.cancel()
+          return response
+        })
+        assert.equal(status, 418)
+        await assert.rejects(new Ear(`${venue.endpoints.ws}/stream`).opened(), /418/)
+      })
+    }).pipe(Effect.provide(TestClock.layer())),
 )
 
-venueTest("too many orders and too many connections have limits of their own", async (venue) => {
-  await arm(venue, { kind: "limits", ordersPer10s: 2, connectionsPer5m: 2 })
-  await new Promise((resolve) => setTimeout(resolve, 80))
-  const client = restClient(venue)
-  const codes = new Array<unknown>()
-  for (let i = 0; i < 5; i++) {
-    const { status, body } = await outcome(client.postPrivate("api/v3/order", market))
-    if (status !== 200) codes.push([status, (body as { code: number }).code])
-  }
-  assert.deepEqual(codes[0], [429, -1015])
-  const ears = await Promise.all([1, 2].map(() => new Ear(`${venue.endpoints.ws}/stream`).opened()))
-  await assert.rejects(new Ear(`${venue.endpoints.ws}/stream`).opened(), /429/)
-  await Promise.all(ears.map((ear) => ear.close()))
-})
+scopedTest(
+  "too many orders and too many connections have limits of their own",
+  () =>
+    Effect.gen(function* () {
+      const time = yield* laterClock
+      // Far from the end of any window.
+      const windowMs = 300_000
+      time.laterMs = windowMs / 2 - time.clock.currentTimeMillisUnsafe() % windowMs
+      const venue = yield* startVenue().pipe(Effect.provideService(Clock.Clock, time.clock))
+      yield* Effect.promise(async () => {
+        await strike(venue, { kind: "limits", ordersPer10s: 2, connectionsPer5m: 2 })
+        const client = restClient(venue)
+        client.setTimeOffset(time.laterMs)
+        const codes = new Array<unknown>()
+        for (let i = 0; i < 5; i++) {
+          const { status, body } = await outcome(client.postPrivate("api/v3/order", market))
+          if (status !== 200) codes.push([status, (body as { code: number }).code])
+        }
+        assert.deepEqual(codes[0], [429, -1015])
+        const connect = () => new Ear(`${venue.endpoints.ws}/stream`).opened()
+        const ears = await Promise.all([connect(), connect()])
+        await assert.rejects(connect(), /429/)
+        await Promise.all(ears.map((ear) => ear.close()))
+      })
+    }),
+)
 
 scopedTest("a connection ends when it is a day old", () =>
   Effect.gen(function* () {
-    const clock = yield* Clock.Clock
-    let laterMs = 0
-    const shifted: Clock.Clock = Object.assign(Object.create(clock), {
-      currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + laterMs,
-    })
-    const venue = yield* startVenue().pipe(Effect.provideService(Clock.Clock, shifted))
+    const time = yield* laterClock
+    const venue = yield* startVenue().pipe(Effect.provideService(Clock.Clock, time.clock))
     const old = yield* Effect.promise(() => new Ear(`${venue.endpoints.ws}/stream`).opened())
-    laterMs = 24 * 3_600_000 - 1_000
+    time.laterMs = 24 * 3_600_000 - 1_000
     const young = yield* Effect.promise(() => new Ear(`${venue.endpoints.ws}/stream`).opened())
     assert.equal(yield* Effect.promise(() => old.closed), 1001)
     young.say({ method: "LIST_SUBSCRIPTIONS", id: 1 })

@@ -135,8 +135,7 @@ scopedTest(
       const settled = Effect.promise(async () => {
         asked ??= answer(restClient(venue).get("api/v3/time"))
         // Held requests must not keep the clock from moving.
-        await new Promise((resolve) => setTimeout(resolve, 20))
-        while (venue.traffic().requestsOpen > 0) {
+        while (venue.faults.journal.length === 0 || venue.traffic().requestsOpen > 0) {
           await new Promise((resolve) => setTimeout(resolve, 1))
         }
       })

@@ -12,6 +12,8 @@ import {
   startSimulatedBinance,
 } from "../../../venues/simulator/binance.ts"
 import { parseAtoms } from "../../../venues/simulator/decimals.ts"
+import type { Controlled } from "../../../venues/simulator/control.ts"
+import type { Fault } from "../../../venues/simulator/fault.ts"
 import { makeMemoryLedger } from "../../../venues/simulator/ledger.ts"
 
 export const KEY = "test-key"
@@ -52,6 +54,18 @@ export function scopedTest<E>(
   body: () => Effect.Effect<void, E | SimulatorError, Scope.Scope>,
 ) {
   Deno.test(name, () => Effect.runPromise(Effect.scoped(Effect.suspend(body))))
+}
+
+/** Its id. */
+export const arm = (venue: Pick<Controlled, "arm">, fault: Fault) =>
+  Effect.runPromise(venue.arm(fault))
+
+/** Arms what strikes by itself, and waits until it has struck. */
+export async function strike(venue: Pick<Controlled, "arm" | "faults">, fault: Fault) {
+  const id = await arm(venue, fault)
+  while (!venue.faults.journal.some(({ faultId }) => faultId === id)) {
+    await new Promise((done) => setTimeout(done, 5))
+  }
 }
 
 /** The official REST client, as a live run constructs it. */

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
-import { Ear, scopedTest } from "../simulator.ts"
-import { arm, get, HEADERS, heard, IEX, listening, order, startVenue, venueTest } from "./venue.ts"
+import type { Fault } from "../../../../venues/simulator/fault.ts"
+import { arm, Ear, scopedTest } from "../simulator.ts"
+import { get, HEADERS, heard, IEX, listening, order, startVenue, venueTest } from "./venue.ts"
 
 const CLOCK = "/v2/clock"
 
@@ -127,14 +128,22 @@ venueTest("an order fills just before it can be canceled", async (venue) => {
   assert.equal((await get(venue, `/v2/orders/${id}`)).body.status, "filled")
 })
 
-venueTest("an outage closes the port, and opens the same one again", async (venue) => {
-  const ear = await listening(venue, IEX)
-  await arm(venue, { kind: "outage", ms: 300 })
-  await ear.closed
-  await assert.rejects(get(venue, CLOCK))
-  await new Promise((done) => setTimeout(done, 400))
-  assert.equal((await get(venue, CLOCK)).status, 200)
-})
+scopedTest(
+  "an outage closes the port, and opens the same one again",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* startVenue()
+      const ear = yield* Effect.promise(() => listening(venue, IEX))
+      yield* Effect.promise(() => arm(venue, { kind: "outage", ms: 300 }))
+      yield* TestClock.adjust("50 millis")
+      yield* Effect.promise(() => ear.closed)
+      yield* Effect.promise(() => assert.rejects(get(venue, CLOCK)))
+      yield* TestClock.adjust("300 millis")
+      yield* Effect.promise(async () => {
+        while (await get(venue, CLOCK).then(({ status }) => status, () => 0) !== 200);
+      })
+    }).pipe(Effect.provide(TestClock.layer())),
+)
 
 venueTest("a fault that this venue cannot have is refused in one line", async (venue) => {
   for (
@@ -268,42 +277,43 @@ venueTest("its clock can be wrong, and its market goes on", async (venue) => {
   await ear.close()
 })
 
-venueTest(
+scopedTest(
   "an order can be accepted and rejected later, and a cancel never finish",
-  async (venue) => {
-    const limit = {
-      symbol: "SPY",
-      qty: "1",
-      side: "buy",
-      type: "limit",
-      limit_price: "100",
-      time_in_force: "day",
-    }
-    const until = async (id: string, status: string) => {
-      while ((await get(venue, `/v2/orders/${id}`)).body.status !== status) {
-        await new Promise((done) => setTimeout(done, 20))
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* startVenue()
+      const limit = {
+        symbol: "SPY",
+        qty: "1",
+        side: "buy",
+        type: "limit",
+        limit_price: "100",
+        time_in_force: "day",
       }
-    }
-    const struck = async (count: number) => {
-      while (venue.faults.journal.length < count) await new Promise((done) => setTimeout(done, 5))
-    }
-    await arm(venue, { kind: "reject_later" })
-    await struck(1)
-    await until((await order(venue, limit)).id, "rejected")
-    const { id } = await order(venue, limit)
-    await until(id, "new")
-    await arm(venue, { kind: "stuck_cancels", ms: 400 })
-    await struck(2)
-    await fetch(`${venue.endpoints.trading}/v2/orders/${id}`, {
-      method: "DELETE",
-      headers: HEADERS,
-    })
-      .then((response) => response.body?.cancel())
-    await until(id, "pending_cancel")
-    await new Promise((done) => setTimeout(done, 150))
-    assert.equal((await get(venue, `/v2/orders/${id}`)).body.status, "pending_cancel")
-    await until(id, "canceled")
-  },
+      const statusOf = (id: string) =>
+        Effect.promise(async () => (await get(venue, `/v2/orders/${id}`)).body.status)
+      const placed = Effect.promise(async (): Promise<string> => (await order(venue, limit)).id)
+      const strikes = (fault: Fault) =>
+        Effect.andThen(Effect.promise(() => arm(venue, fault)), TestClock.adjust("50 millis"))
+
+      yield* strikes({ kind: "reject_later" })
+      const rejected = yield* placed
+      assert.equal(yield* statusOf(rejected), "pending_new")
+      yield* TestClock.adjust("50 millis")
+      assert.equal(yield* statusOf(rejected), "rejected")
+      const id = yield* placed
+      yield* TestClock.adjust("50 millis")
+      assert.equal(yield* statusOf(id), "new")
+      yield* strikes({ kind: "stuck_cancels", ms: 400 })
+      yield* Effect.promise(async () => {
+        const url = `${venue.endpoints.trading}/v2/orders/${id}`
+        await (await fetch(url, { method: "DELETE", headers: HEADERS })).body?.cancel()
+      })
+      yield* TestClock.adjust("300 millis")
+      assert.equal(yield* statusOf(id), "pending_cancel")
+      yield* TestClock.adjust("150 millis")
+      assert.equal(yield* statusOf(id), "canceled")
+    }).pipe(Effect.provide(TestClock.layer())),
 )
 
 venueTest("a symbol can stop being tradable, and be traded again", async (venue) => {

@@ -5,9 +5,9 @@ import { decode, ExtensionCodec } from "@msgpack/msgpack"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { WebSocket } from "ws"
-import { Ear, KEY, scopedTest, SECRET } from "../simulator.ts"
+import type { SimulatedAlpaca } from "../../../../venues/simulator/alpaca/mod.ts"
+import { arm, Ear, KEY, scopedTest, SECRET, strike } from "../simulator.ts"
 import {
-  arm,
   AUTH,
   connected,
   CRYPTO,
@@ -170,42 +170,50 @@ for (const busyCloses of [true, false]) {
   )
 }
 
-/** Tries until it is let in; how long that took, in milliseconds. */
-async function admitted(url: string): Promise<number> {
-  const began = performance.now()
-  while (true) {
-    const ear = await new Ear(url).opened()
-    ear.say(AUTH)
-    const [answer] = await ear.hears(([one]) => one.msg !== "connected")
-    await ear.close()
-    if (answer.msg === "authenticated") return performance.now() - began
-    assert.equal(answer.code, 406)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+/** What somebody new is answered: `authenticated`, or that the slot is taken. */
+async function attempt(venue: SimulatedAlpaca): Promise<string> {
+  const ear = await connected(venue, IEX)
+  ear.say(AUTH)
+  const [answer] = await ear.hears(([one]) => one.msg !== "connected")
+  await ear.close()
+  return answer.msg
 }
 
-venueTest("a proper close frees the slot at once", async (venue) => {
-  const url = `${venue.endpoints.dataStream}${IEX}`
-  const socket = new WebSocket(url, { headers: HEADERS })
-  await new Promise<void>((resolve) => {
-    socket.on("message", (data) => String(data).includes("authenticated") && resolve())
-  })
-  const gone = new Promise((resolve) => socket.on("close", resolve))
-  socket.close(1000)
-  await gone
-  assert.ok(await admitted(url) < 250)
-})
+const TAKEN = "connection limit exceeded"
+
+venueTest(
+  "a proper close frees the slot at once",
+  async (venue) => {
+    const socket = new WebSocket(`${venue.endpoints.dataStream}${IEX}`, { headers: HEADERS })
+    await new Promise<void>((resolve) => {
+      socket.on("message", (data) => String(data).includes("authenticated") && resolve())
+    })
+    const gone = new Promise((resolve) => socket.on("close", resolve))
+    socket.close(1000)
+    await gone
+    assert.equal(await attempt(venue), "authenticated")
+  },
+  { slotHeldMs: 3_600_000 },
+)
 
 for (const kind of ["reset_connections", "cut_connections", "freeze_connections"] as const) {
-  venueTest(`a session that died (${kind}) holds its slot for a while`, async (venue) => {
-    const ear = await listening(venue, IEX)
-    await arm(venue, { kind })
-    if (kind === "freeze_connections") await new Promise((resolve) => setTimeout(resolve, 100))
-    else await ear.closed
-    const waited = await admitted(`${venue.endpoints.dataStream}${IEX}`)
-    assert.ok(waited > 150, `${waited} ms`)
-    await ear.close()
-  })
+  scopedTest(
+    `a session that died (${kind}) holds its slot for a while`,
+    () =>
+      Effect.gen(function* () {
+        const venue = yield* startVenue({ slotHeldMs: 90_000 })
+        const ear = yield* Effect.promise(() => listening(venue, IEX))
+        yield* Effect.promise(() => arm(venue, { kind }))
+        yield* TestClock.adjust("50 millis")
+        if (kind !== "freeze_connections") yield* Effect.promise(() => ear.closed)
+        assert.equal(yield* Effect.promise(() => attempt(venue)), TAKEN)
+        yield* TestClock.adjust("89 seconds")
+        assert.equal(yield* Effect.promise(() => attempt(venue)), TAKEN)
+        yield* TestClock.adjust("1 second")
+        assert.equal(yield* Effect.promise(() => attempt(venue)), "authenticated")
+        yield* Effect.promise(() => ear.close())
+      }).pipe(Effect.provide(TestClock.layer())),
+  )
 }
 
 venueTest(
@@ -269,9 +277,8 @@ venueTest("IEX's own feed shows what is traded there and nothing else", async (v
   await own.hears(() => heard(own, "t").length >= 5 && heard(own, "q").length >= 3)
   assert.ok(heard(own, "t").every(({ x }) => x === "V"))
   assert.ok(heard(own, "q").every(({ ax, bx }) => ax === "V" && bx === "V"))
-  const known = new Map(heard(all, "t").map((trade) => [`${trade.x}${trade.i}`, trade]))
   for (const trade of heard(own, "t").slice(0, 4)) {
-    assert.deepEqual(known.get(`V${trade.i}`), trade)
+    assert.deepEqual(await message(all, ({ x, i }) => x === "V" && i === trade.i), trade)
   }
   await Promise.all([all.close(), own.close()])
 })
@@ -532,13 +539,12 @@ scopedTest(
 venueTest("a mute connection answers pings and says nothing more", async (venue) => {
   const ear = await listening(venue, IEX, { quotes: ["SPY"] })
   await message(ear, ({ T }) => T === "q")
-  await arm(venue, { kind: "mute", match: { door: "dataStream" } })
-  while (venue.faults.journal.length === 0) await new Promise((done) => setTimeout(done, 5))
-  const count = ear.heard.length
+  await strike(venue, { kind: "mute", match: { door: "dataStream" } })
   await ear.ping()
+  const count = ear.heard.length
   await new Promise((done) => setTimeout(done, 1_000))
   await ear.ping()
-  assert.ok(ear.heard.length <= count + 1)
+  assert.equal(ear.heard.length, count)
   await ear.close()
 })
 
@@ -587,8 +593,7 @@ venueTest(
 venueTest("a client that does not read is called slow and closed", async (venue) => {
   const ear = await listening(venue, IEX, { quotes: ["SPY"] })
   ear.pause()
-  await arm(venue, { kind: "burst", frames: 150_000, match: { symbol: "SPY" } })
-  while (venue.faults.journal.length === 0) await new Promise((done) => setTimeout(done, 20))
+  await strike(venue, { kind: "burst", frames: 150_000, match: { symbol: "SPY" } })
   ear.resume()
   await ear.closed
   assert.deepEqual(heard(ear, "error"), [{ T: "error", code: 407, msg: "slow client" }])

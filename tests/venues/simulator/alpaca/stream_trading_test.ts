@@ -3,8 +3,8 @@ import { Buffer } from "node:buffer"
 import { decode, encode } from "@msgpack/msgpack"
 import { WebSocket } from "ws"
 import type { SimulatedAlpaca } from "../../../../venues/simulator/alpaca/mod.ts"
-import { Ear, KEY, SECRET } from "../simulator.ts"
-import { arm, HEADERS, order, venueTest } from "./venue.ts"
+import { arm, Ear, KEY, SECRET, strike } from "../simulator.ts"
+import { HEADERS, order, settled, venueTest } from "./venue.ts"
 
 const OLD = { action: "authenticate", data: { key_id: KEY, secret_key: SECRET } }
 const NEW = { action: "auth", key: KEY, secret: SECRET }
@@ -51,6 +51,7 @@ venueTest("who is not authorised is told so, whatever it asks", async (venue) =>
   ])
   assert.equal(ear.heard[3].data.error_message, "not authenticated")
   await order(venue, buy)
+  await settled(venue)
   ear.say(NEW)
   await ear.count(5)
   assert.equal(ear.heard.some(({ stream }) => stream === "trade_updates"), false)
@@ -63,6 +64,7 @@ venueTest("the list of streams replaces what was there", async (venue) => {
   await ear.hears((frame) => frame.data.error !== undefined)
   assert.deepEqual(ear.heard.at(-1).data.streams, [])
   await order(venue, buy)
+  await settled(venue)
   ear.say(LISTEN)
   await ear.hears((frame) => frame !== ear.heard[1] && frame.data.streams?.length === 1)
   assert.equal(ear.heard.some(({ stream }) => stream === "trade_updates"), false)
@@ -130,9 +132,9 @@ venueTest("updates can be lost, doubled, or end without a word", async (venue) =
   await order(venue, buy)
   await ear.hears(() => events().length === 3)
   assert.deepEqual(events(), ["pending_new", "fill", "fill"])
-  await arm(venue, { kind: "end_user_data" })
-  while (venue.faults.journal.length < 3) await new Promise((done) => setTimeout(done, 5))
+  await strike(venue, { kind: "end_user_data" })
   await order(venue, buy)
+  await settled(venue)
   await ear.ping()
   assert.equal(events().length, 3)
   await ear.close()
@@ -146,8 +148,7 @@ venueTest("the stream of updates can die alone, and its key can be revoked", asy
   const again = await stranger(venue)
   again.say(NEW)
   await again.hears(({ data }) => data.status === "unauthorized")
-  await arm(venue, { kind: "revoke_key" })
-  while (venue.faults.journal.length < 3) await new Promise((done) => setTimeout(done, 5))
+  await strike(venue, { kind: "revoke_key" })
   again.say(NEW)
   await again.count(2)
   assert.equal(again.heard[1].data.status, "unauthorized")

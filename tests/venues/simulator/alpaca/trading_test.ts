@@ -511,20 +511,24 @@ tradingTest(
         Effect.promise(() => Deno.remove(folder, { recursive: true }))
       )
       const path = `${folder}/deep/alpaca.kv`
-      const written = Effect.promise(() => new Promise<void>((done) => setTimeout(done, 30)))
+      const written = (venue: Venue) =>
+        Effect.promise(async () => {
+          do await new Promise((done) => setTimeout(done, 5))
+          while (!venue.trading.isIdle())
+        })
       const seen = new Array<string>()
       const before = yield* Effect.scoped(Effect.gen(function* () {
         const venue = yield* start({ ledger: yield* openAlpacaLedger(path) })
         yield* venue.get("POST", "/v2/orders", buy({ client_order_id: "filled" }))
         yield* venue.get("POST", "/v2/orders", limit("99", { client_order_id: "open" }))
-        yield* written
+        yield* written(venue)
         yield* pass(venue, 20)
-        yield* written
+        yield* written(venue)
         const open = yield* venue.get("GET", "/v2/orders:by_client_order_id?client_order_id=open")
         yield* venue.ask("DELETE", `/v2/orders/${open.id}`)
         // On its way to the market when everything ends.
         yield* venue.get("POST", "/v2/orders", limit("98", { client_order_id: "under way" }))
-        yield* written
+        yield* written(venue)
         seen.push(...venue.updates.map((update) => String(update.event_id)))
         assert.equal(venue.trading.isIdle(), true)
         return venue.trading.books()
@@ -537,7 +541,7 @@ tradingTest(
         const again = yield* venue.ask("POST", "/v2/orders", buy({ client_order_id: "filled" }))
         assert.equal(again.body.message, "client_order_id must be unique")
         yield* pass(venue, 20)
-        yield* written
+        yield* written(venue)
         const status = (name: string) =>
           venue.get("GET", `/v2/orders:by_client_order_id?client_order_id=${name}`)
             .pipe(Effect.map((order: Body) => order.status))
@@ -548,7 +552,7 @@ tradingTest(
           assert.ok(String(id) > (seen.at(-1) ?? ""), `${id} after ${seen.at(-1)}`)
         }
         yield* venue.get("POST", "/v2/orders", buy())
-        yield* written
+        yield* written(venue)
       }))
     }),
 )

@@ -3,7 +3,6 @@
  * the greetings, requests with the account's keys.
  */
 import { Effect } from "effect"
-import type { Fault } from "../../../../venues/simulator/fault.ts"
 import { makeMemoryAlpacaLedger } from "../../../../venues/simulator/alpaca/ledger.ts"
 import {
   type AlpacaSimulatorOptions,
@@ -40,8 +39,6 @@ export function venueTest(
     () => Effect.flatMap(startVenue(options), (venue) => Effect.promise(() => body(venue))),
   )
 }
-
-export const arm = (venue: SimulatedAlpaca, fault: Fault) => Effect.runPromise(venue.arm(fault))
 
 /** Connected and greeted. */
 export async function connected(
@@ -111,4 +108,15 @@ export async function order(venue: SimulatedAlpaca, fields: object): Promise<any
   const body = await response.json()
   if (response.status !== 200) throw new Error(`refused: ${JSON.stringify(body)}`)
   return body
+}
+
+/** Nothing is open or under way any more, and all that became of the orders has been told. */
+export async function settled(venue: SimulatedAlpaca) {
+  const isOpen = async () => {
+    const response = await fetch(`${venue.endpoints.trading}/v2/orders`, { headers: HEADERS })
+    const orders = await response.json()
+    if (response.status !== 200) throw new Error(`refused: ${JSON.stringify(orders)}`)
+    return orders.length > 0
+  }
+  while (await isOpen()) await new Promise((done) => setTimeout(done, 20))
 }
