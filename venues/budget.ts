@@ -137,7 +137,8 @@ export function take(budget: Budget, request: Request): Budget {
 export function settle(budget: Budget, now: number, request: Request): Budget {
   return change(budget, request, (bucket, cost) => ({
     ...bucket,
-    open: bucket.open - cost,
+    // A bucket that the venue has named meanwhile did not see it go.
+    open: Math.max(0, bucket.open - cost),
     spent: spend(bucket, now, bucket.spec.windowMs, cost),
   }))
 }

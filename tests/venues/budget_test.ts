@@ -95,6 +95,15 @@ Deno.test("corrected() raises the count to the venue's, and never lowers it", ()
   assert.equal(corrected(budget, 0, "unheard", 5), budget)
 })
 
+Deno.test("settle() gives a bucket that was named meanwhile nothing back", () => {
+  const order = asking("order", { orders: 2 })
+  const named = { name: "orders_1m", limit: 3, windowMs: 60_000, counts: "orders" }
+  const budget = settle(limited(take(makeBudget([weight]), order), named), 0, order)
+  assert.equal(used(budget.get("orders_1m")!, 0), 2)
+  assert.equal(used(budget.get("orders_1m")!, 60_000), 0)
+  assert.equal(obstacle(budget, 60_000, asking("order", { orders: 4 }))?.until, Infinity)
+})
+
 Deno.test("limited() takes a limit from the venue, and a bucket it has not had", () => {
   let budget = limited(makeBudget([weight]), { name: "weight", limit: 1_200 })
   assert.equal(obstacle(budget, 0, asking("data", { weight: 800 })), undefined)
