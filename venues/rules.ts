@@ -46,9 +46,9 @@ export function makeRules({ everyMs, read, restMs }: RulesOptions): Rules {
         }
       }
       return forever(Effect.gen(function* () {
-        const began = yield* Clock.currentTimeMillis
+        const began = yield* monotonicMs
         yield* Effect.raceFirst(Effect.sleep(everyMs), Deferred.await(asked))
-        const waited = (yield* Clock.currentTimeMillis) - began
+        const waited = (yield* monotonicMs) - began
         yield* Effect.sleep(Math.max(0, restMs - waited))
         asked = Deferred.makeUnsafe()
         yield* read.pipe(
@@ -60,6 +60,9 @@ export function makeRules({ everyMs, read, restMs }: RulesOptions): Rules {
     refresh: () => void Deferred.doneUnsafe(asked, Effect.void),
   }
 }
+
+/** A clock that is set back must not keep the rules old. */
+const monotonicMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e6)
 
 const numbers = ["tickSize", "lotSize", "quantityMin", "quantityMax", "notionalMin"] as const
 

@@ -14,50 +14,26 @@ import {
   subtract,
   zero,
 } from "../../../domain/decimal.ts"
-import type { Broker, Execution, NewOrder, PrivateEvent } from "../../../venues/broker.ts"
+import type { Execution, NewOrder } from "../../../venues/broker.ts"
 import type { MarketData } from "../../../venues/market_data.ts"
+import { eventually, fillsOf, listening, reportsOf, until, venueTest } from "../harness.ts"
 import {
   AAPL,
   badStream,
   badVenue,
   BTC,
   connectTo,
-  eventually,
   KEY,
   MSFT,
   SECRET,
   simulated,
   SPY,
-  venueTest,
 } from "./venue.ts"
 
 const buy: NewOrder = {
   ...{ clientOrderId: "keel-1", instrument: AAPL, side: "buy", type: "market" },
   ...{ quantity: decimal("10"), price: undefined },
 }
-
-/** The private stream, running, and what it has said so far. */
-const listening = Effect.fnUntraced(function* (broker: Broker) {
-  const events: Array<PrivateEvent> = []
-  const undecoded: Array<string> = []
-  const fiber = yield* Effect.forkScoped(broker.stream({
-    event: (event) => void events.push(event),
-    undecoded: (frame, reason) => void undecoded.push(`${reason}: ${frame}`),
-  }))
-  yield* eventually(() => events.find(({ _tag }) => _tag === "StreamUp"))
-  return { events, undecoded, fiber }
-})
-
-const reportsOf = (events: ReadonlyArray<PrivateEvent>) =>
-  events.flatMap((event) =>
-    event._tag === "Report" || event._tag === "Executed" ? [event.report] : []
-  )
-const fillsOf = (events: ReadonlyArray<PrivateEvent>) =>
-  events.flatMap((event) => event._tag === "Executed" ? [event.execution] : [])
-const statusOf = (events: ReadonlyArray<PrivateEvent>, clientOrderId: string) =>
-  reportsOf(events).findLast((report) => report.clientOrderId === clientOrderId)?.status
-const until = (events: ReadonlyArray<PrivateEvent>, clientOrderId: string, status: string) =>
-  eventually(() => statusOf(events, clientOrderId) === status || undefined)
 
 /** A price that nothing will reach: far below the market, or above it. */
 const farPrice = Effect.fnUntraced(function* (market: MarketData, id: string, factor: number) {
@@ -293,7 +269,7 @@ venueTest(
       yield* until(events, "keel-1", "canceled")
       const replaced = reportsOf(events).findLast((each) => each.clientOrderId === "keel-1")
       assert.match(replaced!.reason, new RegExp(`replaced by ${second.venueOrderId}`))
-      yield* eventually(() => statusOf(events, "keel-2") === "accepted" || undefined)
+      yield* until(events, "keel-2", "accepted")
       const open = yield* broker.openOrders
       assert.deepEqual(open.map(({ clientOrderId }) => clientOrderId), ["keel-2"])
       const gone = yield* Effect.flip(broker.replace(AAPL, "nobody", { clientOrderId: "keel-3" }))
@@ -431,7 +407,7 @@ for (const when of ["before", "after"] as const) {
     () =>
       Effect.gen(function* () {
         const venue = yield* simulated()
-        const { broker } = yield* connectTo(venue.endpoints, { timeoutMs: 700 })
+        const { broker } = yield* connectTo(venue.endpoints, { timeoutMs: 2_000 })
         for (const [at, fault] of faults.entries()) {
           const clientOrderId = `keel-${at}`
           yield* venue.arm({
@@ -480,6 +456,7 @@ venueTest(
       const { broker } = yield* connectTo(venue.endpoints)
       const real = yield* Clock.Clock
       const ahead: Clock.Clock = Object.assign(Object.create(real), {
+        currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + 5_000,
         currentTimeMillis: Effect.map(real.currentTimeMillis, (time) => time + 5_000),
       })
       const { clockOffsetMs } = yield* Effect.provideService(broker.connect, Clock.Clock, ahead)
@@ -531,7 +508,7 @@ venueTest("the private stream with wrong keys is refused for good", () =>
 venueTest("a private stream that never listens has not come up", () =>
   Effect.gen(function* () {
     const silent = yield* badStream(() => {})
-    const { broker } = yield* connectTo(silent.endpoints)
+    const { broker } = yield* connectTo(silent.endpoints, { subscribeTimeoutMs: 500 })
     const fiber = yield* Effect.forkScoped(broker.stream({ event: () => {}, undecoded: () => {} }))
     const { reason } = yield* Effect.flip(Fiber.join(fiber))
     assert.equal(reason._tag, "Silent")

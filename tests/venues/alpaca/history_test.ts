@@ -2,7 +2,8 @@
 import assert from "node:assert/strict"
 import { Effect, Logger } from "effect"
 import { formatDecimal } from "../../../domain/decimal.ts"
-import { AAPL, type Answering, badVenue, BTC, connectTo, venueTest } from "./venue.ts"
+import { type Answering, venueTest } from "../harness.ts"
+import { AAPL, badVenue, BTC, connectTo } from "./venue.ts"
 
 const END = Date.UTC(2026, 10, 23, 16)
 const MINUTE = 60_000

@@ -3,18 +3,8 @@ import assert from "node:assert/strict"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { formatDecimal } from "../../../domain/decimal.ts"
 import type { MarketEvent } from "../../../domain/market.ts"
-import {
-  AAPL,
-  badStream,
-  BTC,
-  connectTo,
-  eventually,
-  MSFT,
-  simulated,
-  SPY,
-  venueTest,
-  watching,
-} from "./venue.ts"
+import { eventually, venueTest } from "../harness.ts"
+import { AAPL, badStream, BTC, connectTo, MSFT, simulated, SPY, watching } from "./venue.ts"
 
 const of = (events: ReadonlyArray<MarketEvent>, tag: MarketEvent["_tag"], id: string) =>
   events.filter((event) => event._tag === tag && event.instrument === id)
@@ -141,7 +131,7 @@ venueTest(
   () =>
     Effect.gen(function* () {
       const { endpoints } = yield* badStream(() => {})
-      const { market } = yield* connectTo(endpoints)
+      const { market } = yield* connectTo(endpoints, { subscribeTimeoutMs: 500 })
       const { fiber } = yield* watching(market, [SPY])
       const error = yield* Effect.flip(Fiber.join(fiber))
       assert.deepEqual([error.reason._tag, "what" in error.reason && error.reason.what], [

@@ -1,8 +1,6 @@
 /** What the tests of the adapter share: a venue to talk to, ours or one that misbehaves. */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import type { AddressInfo } from "node:net"
-import { Effect, Redacted, type Scope } from "effect"
-import { type WebSocket, WebSocketServer } from "ws"
+import { Effect, Redacted } from "effect"
+import type { WebSocket } from "ws"
 import type { InstrumentId } from "../../../domain/instrument.ts"
 import type { MarketEvent } from "../../../domain/market.ts"
 import { makeBroker } from "../../../venues/alpaca/broker.ts"
@@ -16,6 +14,7 @@ import {
   type SimulatedAlpaca,
   startSimulatedAlpaca,
 } from "../../../venues/simulator/alpaca/mod.ts"
+import { type Answering, httpPeer, patience, socketPeer } from "../harness.ts"
 
 export const KEY = "PKTEST0123456789ABCD"
 export const SECRET = "secret-fedcba9876543210"
@@ -25,25 +24,7 @@ export const SPY = "SPY.ALPACA"
 export const BTC = "BTC/USD.ALPACA"
 export const instruments = [AAPL, MSFT, SPY, BTC]
 
-export const policy = {
-  pingEveryMs: 500,
-  deadAfterMs: 2_000,
-  handshakeTimeoutMs: 1_000,
-  closeGraceMs: 300,
-}
-
-/** A test in a scope of its own, on the real clock: sockets have no other. */
-export function venueTest<E>(name: string, body: () => Effect.Effect<void, E, Scope.Scope>) {
-  Deno.test(name, () =>
-    Effect.runPromise(
-      Effect.scoped(Effect.suspend(body)).pipe(
-        Effect.timeoutOrElse({
-          duration: 15_000,
-          orElse: () => Effect.die(new Error("the test took too long")),
-        }),
-      ),
-    ))
-}
+const policy = { pingEveryMs: 500, ...patience }
 
 export const simulated = (options: Partial<AlpacaSimulatorOptions> = {}) =>
   startSimulatedAlpaca({
@@ -57,6 +38,7 @@ export interface Connecting {
   readonly key?: string
   readonly secret?: string
   readonly timeoutMs?: number
+  readonly subscribeTimeoutMs?: number
   readonly feed?: Feed
 }
 
@@ -65,7 +47,8 @@ export const connectTo = Effect.fnUntraced(function* (
   endpoints: SimulatedAlpaca["endpoints"],
   options: Connecting = {},
 ) {
-  const { key = KEY, secret = SECRET, timeoutMs = 2_000, feed = "iex" } = options
+  const { key = KEY, secret = SECRET, timeoutMs = 5_000, feed = "iex" } = options
+  const { subscribeTimeoutMs = 5_000 } = options
   const traffic = { framesReceived: 0, requestsOpen: 0 }
   const keys = { key: Redacted.make(key), secret: Redacted.make(secret) }
   const governor = yield* makeGovernor({ venue: "alpaca", buckets, bans: noBanStore })
@@ -73,7 +56,7 @@ export const connectTo = Effect.fnUntraced(function* (
     ...{ tradingUrl: endpoints.trading, dataUrl: endpoints.data },
     ...{ keys, timeoutMs, governor, traffic },
   })
-  const common = { rest, keys, policy, traffic, subscribeTimeoutMs: 1_000 }
+  const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
   const market = makeMarketData({ ...common, streamUrl: endpoints.dataStream, feed })
   const broker = makeBroker({ ...common, streamUrl: endpoints.tradingStream, instruments })
   return { rest, market, broker, traffic, governor }
@@ -95,49 +78,20 @@ export const watching = Effect.fnUntraced(function* (
   return { events, undecoded, refused, fiber }
 })
 
-export type Answering = (request: IncomingMessage, response: ServerResponse) => void
-
 /** An HTTP server that answers as it is told; everything it was asked is kept. */
 export const badVenue = Effect.fnUntraced(function* (answer: Answering) {
-  const asked: Array<string> = []
-  const server = createServer((request, response) => {
-    asked.push(`${request.method} ${request.url}`)
-    request.resume()
-    answer(request, response)
-  })
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
-    () =>
-      Effect.promise(() =>
-        new Promise<void>((done) => {
-          server.close(() => done())
-          server.closeAllConnections()
-        })
-      ),
-  )
-  const at = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { asked, endpoints: endpointsAt(at) }
+  const { asked, port } = yield* httpPeer(answer)
+  return { asked, endpoints: endpointsAt(port) }
 })
 
 /** A WebSocket server that does with every connection what it is told. */
 export const badStream = Effect.fnUntraced(function* (greet: (socket: WebSocket) => void) {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
-  server.on("connection", greet)
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((done) => void server.once("listening", done))),
-    () =>
-      Effect.promise(() =>
-        new Promise<void>((done) => {
-          for (const client of server.clients) client.terminate()
-          server.close(() => done())
-        })
-      ),
-  )
-  const at = `127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { server, endpoints: endpointsAt(at) }
+  const { port } = yield* socketPeer(greet)
+  return { endpoints: endpointsAt(port) }
 })
 
-function endpointsAt(authority: string): SimulatedAlpaca["endpoints"] {
+function endpointsAt(port: number): SimulatedAlpaca["endpoints"] {
+  const authority = `127.0.0.1:${port}`
   return {
     trading: `http://${authority}`,
     data: `http://${authority}`,
@@ -145,12 +99,3 @@ function endpointsAt(authority: string): SimulatedAlpaca["endpoints"] {
     tradingStream: `ws://${authority}/stream`,
   }
 }
-
-/** Waits until `check` has a value; the test's own time limit ends it. */
-export const eventually = <A>(check: () => A | undefined): Effect.Effect<A> =>
-  Effect.suspend(() => {
-    const found = check()
-    return found === undefined
-      ? Effect.andThen(Effect.sleep(10), eventually(check))
-      : Effect.succeed(found)
-  })

@@ -6,7 +6,8 @@ import { bookStream } from "../../../venues/binance/book_stream.ts"
 import type { MissingUpdates, TopOfBook } from "../../../venues/binance/local_book.ts"
 import { DepthSnapshot } from "../../../venues/binance/messages.ts"
 import type { SimulatorOptions } from "../../../venues/simulator/binance.ts"
-import { BTC, connectTo, eventually, policy, simulated, venueTest } from "./venue.ts"
+import { eventually, venueTest } from "../harness.ts"
+import { BTC, connectTo, policy, simulated } from "./venue.ts"
 
 const watching = Effect.fnUntraced(function* (options: Partial<SimulatorOptions> = {}) {
   const venue = yield* simulated(options)
@@ -40,8 +41,9 @@ venueTest(
           DepthSnapshot,
           false,
         )
-        yield* Effect.sleep(300)
-        const ours = tops.findLast(({ updateId }) => updateId === String(venues.lastUpdateId))
+        const known = BigInt(venues.lastUpdateId)
+        yield* eventually(() => tops.find(({ updateId }) => BigInt(updateId) >= known))
+        const ours = tops.findLast(({ updateId }) => BigInt(updateId) === known)
         if (ours === undefined) continue
         compared++
         assert.deepEqual([ours.bid, ours.bidSize], venues.bids[0])

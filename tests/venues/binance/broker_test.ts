@@ -3,40 +3,14 @@ import assert from "node:assert/strict"
 import { generateKeyPairSync } from "node:crypto"
 import { Effect, Exit, Fiber, Option, Result, Scope } from "effect"
 import { decimal, formatDecimal, isEqual, isLess, isZero } from "../../../domain/decimal.ts"
-import type { Broker, NewOrder, PrivateEvent } from "../../../venues/broker.ts"
-import {
-  BTC,
-  connectTo,
-  deafVenue,
-  ETH,
-  eventually,
-  KEY,
-  SECRET,
-  simulated,
-  venueTest,
-} from "./venue.ts"
+import type { NewOrder } from "../../../venues/broker.ts"
+import { eventually, fillsOf, listening, reportsOf, struck, venueTest } from "../harness.ts"
+import { BTC, connectTo, deafVenue, ETH, KEY, SECRET, simulated } from "./venue.ts"
 
 const buy: NewOrder = {
   ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "market" },
   ...{ quantity: decimal("0.002"), price: undefined },
 }
-
-/** The private stream, running, and what it has said so far. */
-const listening = Effect.fnUntraced(function* (broker: Broker) {
-  const events: Array<PrivateEvent> = []
-  const undecoded: Array<string> = []
-  const fiber = yield* Effect.forkScoped(broker.stream({
-    event: (event) => void events.push(event),
-    undecoded: (frame, reason) => void undecoded.push(`${reason}: ${frame}`),
-  }))
-  yield* eventually(() => events.find(({ _tag }) => _tag === "StreamUp"))
-  return { events, undecoded, fiber }
-})
-
-const reportsOf = (events: ReadonlyArray<PrivateEvent>) =>
-  events.flatMap((event) =>
-    event._tag === "Report" || event._tag === "Executed" ? [event.report] : []
-  )
 
 venueTest(
   "a market order is acknowledged, filled on the private stream, and found by every question",
@@ -58,10 +32,12 @@ venueTest(
       assert.deepEqual([order.status, order.venueOrderId], ["filled", ack.venueOrderId])
       assert.deepEqual(yield* broker.openOrders, [])
 
-      const streamed = events.flatMap((event) => event._tag === "Executed" ? [event.execution] : [])
       const listed = yield* broker.executions(BTC, began - 5_000)
       assert.ok(listed.length > 0)
-      assert.deepEqual(listed.map((each) => ({ ...each, clientOrderId: "keel-1" })), streamed)
+      assert.deepEqual(
+        listed.map((each) => ({ ...each, clientOrderId: "keel-1" })),
+        fillsOf(events),
+      )
       assert.deepEqual(yield* broker.executions(ETH, 0), [])
 
       const after = yield* broker.balances
@@ -134,6 +110,16 @@ venueTest(
     }),
 )
 
+/** Of an answer that took longer nobody knows when it was given. */
+const swiftly = <A, E>(asking: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.gen(function* () {
+    while (true) {
+      const began = performance.now()
+      const answer = yield* asking
+      if (performance.now() - began < 450) return answer
+    }
+  })
+
 venueTest(
   "connect measures the clock, and a clock that is wrong signs right from then on",
   () =>
@@ -141,15 +127,17 @@ venueTest(
       const venue = yield* simulated()
       for (const skewMs of [-60_000, 0, 45_000]) {
         const { broker, rest } = yield* connectTo(venue.endpoints, { skewMs })
-        const { clockOffsetMs } = yield* broker.connect
+        const { clockOffsetMs } = yield* swiftly(broker.connect)
         assert.ok(Math.abs(clockOffsetMs + skewMs) < 250, `${clockOffsetMs} for ${skewMs}`)
         assert.ok(Math.abs((yield* rest.venueTime) - Date.now()) < 250)
         yield* broker.balances
       }
       // A clock that nobody has measured is measured when the venue complains of it.
       const { broker, rest } = yield* connectTo(venue.endpoints, { skewMs: -60_000 })
+      const began = performance.now()
       yield* broker.submit(buy)
-      assert.ok(Math.abs((yield* rest.venueTime) - Date.now()) < 250)
+      const tookMs = performance.now() - began
+      assert.ok(Math.abs((yield* rest.venueTime) - Date.now()) < Math.max(250, tookMs / 2))
       assert.equal(venue.books().orders.length, 1)
     }),
 )
@@ -218,7 +206,9 @@ venueTest("a subscription that is never answered is Silent", () =>
   Effect.gen(function* () {
     const venue = yield* simulated()
     const { endpoints } = yield* deafVenue
-    const { broker } = yield* connectTo({ ...venue.endpoints, wsApi: endpoints.wsApi })
+    const { broker } = yield* connectTo({ ...venue.endpoints, wsApi: endpoints.wsApi }, {
+      subscribeTimeoutMs: 1_000,
+    })
     const error = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
     assert.equal(error.message, "binance: private stream: no data for 1000 ms")
   }))
@@ -265,7 +255,8 @@ venueTest(
       let placed = 0
       while (connections() < 4) {
         yield* broker.submit({ ...buy, clientOrderId: `keel-${++placed}` })
-        yield* Effect.sleep(40)
+        // A hundred orders in ten seconds are allowed, however long the changes take.
+        yield* Effect.sleep(100)
       }
       const last = `keel-${placed}`
       yield* eventually(() =>
@@ -273,11 +264,11 @@ venueTest(
           clientOrderId === last && status === "filled"
         )
       )
-      const told = events.flatMap((event) =>
-        event._tag === "Executed" ? [event.execution.executionId] : []
-      )
       const listed = yield* broker.executions(BTC, 0)
-      assert.deepEqual(told, listed.map(({ executionId }) => executionId))
+      assert.deepEqual(
+        fillsOf(events).map(({ executionId }) => executionId),
+        listed.map(({ executionId }) => executionId),
+      )
       assert.equal(events.filter(({ _tag }) => _tag === "StreamUp").length, 1)
       assert.deepEqual(undecoded, [])
     }),
@@ -293,8 +284,7 @@ venueTest(
       yield* venue.arm({ kind: "end_user_data" })
       const ended = yield* Effect.flip(Fiber.join(first.fiber))
       assert.match(ended.message, /eventStreamTerminated/)
-      yield* venue.arm({ kind: "revoke_key" })
-      yield* Effect.sleep(200)
+      yield* struck(venue, { kind: "revoke_key" })
       const revoked = yield* Effect.flip(broker.stream({ event: () => {}, undecoded: () => {} }))
       assert.equal(revoked.reason._tag, "Forbidden")
     }),

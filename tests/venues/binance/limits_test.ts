@@ -2,16 +2,15 @@
 import assert from "node:assert/strict"
 import { Effect, Result } from "effect"
 import { decimal } from "../../../domain/decimal.ts"
-import { BTC, connectTo, eventually, simulated, venueTest } from "./venue.ts"
+import { eventually, struck, venueTest } from "../harness.ts"
+import { BTC, connectTo, simulated } from "./venue.ts"
 
 venueTest(
   "whatever is asked, the venue never has to say 429, and cancels come through",
   () =>
     Effect.gen(function* () {
-      const venue = yield* simulated({
-        faults: [{ kind: "limits", weightPerMinute: 400, ordersPer10s: 5 }],
-      })
-      yield* Effect.sleep(150)
+      const venue = yield* simulated()
+      yield* struck(venue, { kind: "limits", weightPerMinute: 400, ordersPer10s: 5 })
       const { broker, market, rest } = yield* connectTo(venue.endpoints)
       // The limits come with the rules.
       yield* market.instruments([BTC])

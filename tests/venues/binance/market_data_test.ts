@@ -7,16 +7,8 @@ import { formatDecimal, isLess, isPositive, isZero } from "../../../domain/decim
 import type { MarketEvent, Trade } from "../../../domain/market.ts"
 import type { MarketData } from "../../../venues/market_data.ts"
 import * as frames from "./frames.ts"
-import {
-  badVenue,
-  BTC,
-  connectTo,
-  deafVenue,
-  ETH,
-  eventually,
-  simulated,
-  venueTest,
-} from "./venue.ts"
+import { eventually, ownClock, venueTest } from "../harness.ts"
+import { badVenue, BTC, connectTo, deafVenue, ETH, simulated } from "./venue.ts"
 
 const streaming = Effect.fnUntraced(
   function* (market: MarketData, accepts: (seen: number) => boolean = () => true) {
@@ -343,7 +335,9 @@ const fed = (texts: ReadonlyArray<string>) =>
         for (const text of texts) socket.send(text)
       })
     })
-    const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints })
+    const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints }, {
+      subscribeTimeoutMs: 1_000,
+    })
     return { ...(yield* streaming(market)), subscriptions }
   })
 
@@ -383,18 +377,17 @@ venueTest(
 )
 
 /** A venue that acknowledges everything, and answers questions as `listed` says. */
-const acknowledging = (listed: (wanted: ReadonlyArray<string>, asked: number) => unknown) =>
+const acknowledging = (listed: (wanted: ReadonlyArray<string>) => unknown) =>
   Effect.gen(function* () {
     const { server, endpoints } = yield* deafVenue
     const requests: Array<{ readonly method: string; readonly params?: ReadonlyArray<string> }> = []
-    let asked = 0
     server.on("connection", (socket: WebSocket) => {
       let wanted: ReadonlyArray<string> = []
       socket.on("message", (data) => {
         const request = JSON.parse(String(data))
         requests.push(request)
         if (request.method === "SUBSCRIBE") wanted = [...wanted, ...request.params]
-        const result = request.method === "SUBSCRIBE" ? null : listed(wanted, ++asked)
+        const result = request.method === "SUBSCRIBE" ? null : listed(wanted)
         socket.send(JSON.stringify({ result, id: request.id }))
       })
     })
@@ -408,14 +401,20 @@ venueTest(
   "stream() asks what is subscribed, and subscribes again to what is not",
   () =>
     Effect.gen(function* () {
-      const { fiber, requests } = yield* acknowledging((wanted, asked) =>
-        asked === 1 ? wanted.filter((each) => each !== "ethusdt@trade") : wanted
+      const lost = "ethusdt@trade"
+      const { fiber, requests } = yield* acknowledging((wanted) =>
+        wanted.indexOf(lost) === wanted.lastIndexOf(lost)
+          ? wanted.filter((each) => each !== lost)
+          : wanted
       )
       const again = yield* eventually(() =>
         requests.filter(({ method }) => method === "SUBSCRIBE")[1]
       )
-      assert.deepEqual(again.params, ["ethusdt@trade"])
-      yield* eventually(() => requests.filter(({ method }) => method === "LIST_SUBSCRIPTIONS")[1])
+      assert.deepEqual(again.params, [lost])
+      const after = requests.indexOf(again)
+      yield* eventually(() =>
+        requests.slice(after).filter(({ method }) => method === "LIST_SUBSCRIPTIONS")[1]
+      )
       assert.equal(requests.filter(({ method }) => method === "SUBSCRIBE").length, 2)
       yield* Fiber.interrupt(fiber)
     }),
@@ -438,21 +437,23 @@ venueTest(
   "stream() subscribes to hundreds of instruments in a few frames, as slowly as is allowed",
   () =>
     Effect.gen(function* () {
+      const { clock, on, passUntil } = yield* ownClock
       const { server, endpoints } = yield* deafVenue
       const frames: Array<{ readonly at: number; readonly params: ReadonlyArray<string> }> = []
       server.on("connection", (socket: WebSocket) => {
         socket.on("message", (data) => {
           const { id, params } = JSON.parse(String(data))
-          frames.push({ at: performance.now(), params })
+          frames.push({ at: clock.currentTimeMillisUnsafe(), params })
           socket.send(JSON.stringify({ result: null, id }))
         })
       })
       const { market } = yield* connectTo({ rest: "http://127.0.0.1:9", ...endpoints })
       const ids = Array.from({ length: 250 }, (_, at) => `A${at}/USDT.BINANCE`)
       const sink = { event: () => true, undecoded: () => {} }
-      const fiber = yield* Effect.forkScoped(market.stream(ids, sink))
-      yield* eventually(() => frames[2])
-      yield* Effect.sleep(1_200)
+      const fiber = yield* Effect.forkScoped(on(market.stream(ids, sink)))
+      yield* eventually(() => frames[0])
+      yield* passUntil(10, () => frames[2])
+      yield* passUntil(100, () => clock.currentTimeMillisUnsafe() > 8_000 || undefined)
       assert.deepEqual(frames.map(({ params }) => params.length), [200, 200, 100])
       assert.equal(new Set(frames.flatMap(({ params }) => params)).size, 500)
       for (const [index, { at }] of frames.entries()) {
@@ -558,9 +559,14 @@ venueTest(
       const first = yield* eventually(() => events.length > 10 ? sockets[0] : undefined)
       announce(first)
       yield* eventually(() => sockets[1])
-      yield* Effect.sleep(200)
+      // What comes on both has been read on both.
+      const more = (count: number) => {
+        const before = events.length
+        return eventually(() => events.length > before + count ? true : undefined)
+      }
+      yield* more(20)
       first.close(1001)
-      yield* Effect.sleep(300)
+      yield* more(30)
       assert.ok(assertDense(events, BTC) > 20)
       sockets[1]!.close(1001)
       const error = yield* Effect.flip(Fiber.join(fiber))

@@ -5,7 +5,8 @@ import { type Decimal, decimal, floorTo, formatDecimal, multiply } from "../../.
 import type { Broker, NewOrder } from "../../../venues/broker.ts"
 import type { MarketData } from "../../../venues/market_data.ts"
 import { orderParams } from "../../../venues/binance/orders.ts"
-import { type Answering, badVenue, BTC, connectTo, simulated, venueTest } from "./venue.ts"
+import { type Answering, venueTest } from "../harness.ts"
+import { badVenue, BTC, connectTo, simulated } from "./venue.ts"
 
 const order: NewOrder = {
   ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "limit" },

@@ -4,7 +4,8 @@ import { Clock, Effect, Option } from "effect"
 import { decimal } from "../../../domain/decimal.ts"
 import type { NewOrder } from "../../../venues/broker.ts"
 import { banFile } from "../../../storage/ban_file.ts"
-import { type Answering, badVenue, BTC, connectTo, KEY, SECRET, venueTest } from "./venue.ts"
+import { type Answering, venueTest } from "../harness.ts"
+import { badVenue, BTC, connectTo, KEY, SECRET } from "./venue.ts"
 
 const order: NewOrder = {
   ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "market" },
@@ -209,17 +210,15 @@ venueTest(
   () =>
     Effect.gen(function* () {
       let isRight = false
+      const held: Array<() => void> = []
       const { endpoints, asked } = yield* badVenue((request, response) => {
-        const isTime = request.url?.startsWith("/api/v3/time") === true
-        const answer = isTime
-          ? json(200, { serverTime: Date.now() })
-          : isRight
-          ? json(200, { canTrade: true, balances: [] })
-          : late
-        setTimeout(() => {
-          isRight ||= isTime
-          answer(request, response)
-        }, 30)
+        if (request.url?.startsWith("/api/v3/time")) {
+          isRight = true
+          return json(200, { serverTime: Date.now() })(request, response)
+        }
+        if (isRight) return json(200, { canTrade: true, balances: [] })(request, response)
+        // None is answered before all have been asked.
+        if (held.push(() => late(request, response)) === 5) held.forEach((answer) => answer())
       })
       const { broker } = yield* connectTo(endpoints)
       yield* Effect.all(Array.from({ length: 5 }, () => broker.balances), {
@@ -379,21 +378,22 @@ for (const status of [429, 418]) {
     () =>
       Effect.gen(function* () {
         let banned = true
+        let leapMs = 0
         const { endpoints, asked } = yield* badVenue((request, response) => {
           const answer = banned
-            ? json(status, { code: -1003, msg: "" }, { "retry-after": "1" })
+            ? json(status, { code: -1003, msg: "" }, { "retry-after": "60" })
             : json(200, { canTrade: true, balances: [] })
           banned = false
           answer(request, response)
         })
-        const { broker } = yield* connectTo(endpoints)
+        const { broker } = yield* connectTo(endpoints, { leapMs: () => leapMs })
         assert.equal((yield* Effect.flip(broker.balances)).reason._tag, "Throttled")
         const { reason } = yield* Effect.flip(broker.balances)
-        assert.ok(reason._tag === "Throttled" && reason.retryAfterMs <= 1_000)
+        assert.ok(reason._tag === "Throttled" && reason.retryAfterMs <= 60_000)
         const error = yield* Effect.flip(broker.submit(order))
         assert.equal(error._tag, "OrderNotSent")
         assert.equal(asked.length, 1)
-        yield* Effect.sleep(1_050)
+        leapMs = 60_001
         assert.deepEqual(yield* broker.balances, [])
         assert.equal(asked.length, 2)
       }),
