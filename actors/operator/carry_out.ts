@@ -103,7 +103,9 @@ const swap = Effect.fnUntraced(function* (task: Task) {
   const { books, command } = task
   const from = command.scope.id ?? ""
   const before = books.assignments.get(from)
-  if (before === undefined || command.strategy === undefined) return
+  if (before === undefined || command.strategy === undefined) {
+    return yield* finish(task, `${from} is not assigned any more.`, "error")
+  }
   const to: Assignment = {
     ...before,
     id: assignmentId(command.strategy, before.instrument),
@@ -119,7 +121,7 @@ const swap = Effect.fnUntraced(function* (task: Task) {
 const acceptBalances = Effect.fnUntraced(function* (task: Task) {
   const { actor, books, command, options } = task
   const broker = options.brokers.find(({ venue }) => venue === command.scope.id)
-  if (broker === undefined) return
+  if (broker === undefined) return yield* finish(task, "There is no such account.", "error")
   const { venue } = broker
   const before = books.accounts.get(venue)?.moved
   const balances = yield* broker.balances
@@ -139,7 +141,7 @@ const cancelOrder = Effect.fnUntraced(function* (task: Task) {
   const { actor, books, command, options } = task
   const id = command.scope.id ?? ""
   const order = books.orders.get(id)
-  if (order === undefined) return
+  if (order === undefined) return yield* finish(task, `Order ${id} has ended long ago.`, "error")
   actor.ref(executorOf(order.venue)).signal({ _tag: "Cancel", clientOrderId: id, by: "operator" })
   const isDone = () => {
     const now = books.orders.get(id)

@@ -56,7 +56,9 @@ export const refusalOf = Effect.fnUntraced(function* (
       )
     }
     case "accept_balances": {
-      if (!books.accounts.has(id)) return refused(404, `there is no account at ${id}`)
+      const unknown = unknownVenue(id, options)
+      if (unknown !== undefined) return unknown
+      if (!books.accounts.has(id)) return refused(409, `the account at ${id} was never seen yet`)
       const open = openOrders(books).find(({ venue }) => venue === id)
       return open === undefined
         ? undefined
@@ -88,6 +90,7 @@ function refused(status: 404 | 409 | 422, message: string) {
   return new CommandRefused({ status, message })
 }
 
+/** Or one that has not answered since the start. */
 function unknownVenue(venue: string, { brokers }: OperatorOptions) {
   return brokers.some((each) => each.venue === venue)
     ? undefined

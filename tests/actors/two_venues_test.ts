@@ -5,6 +5,7 @@ import { prometheusText } from "../../actors/metrics.ts"
 import { account, type TreeOptions } from "../../actors/tree.ts"
 import { feed } from "../../actors/feed.ts"
 import { feedOf } from "../../actors/names.ts"
+import { CommandRefused } from "../../domain/command.ts"
 import { add, formatDecimal, toNumber } from "../../domain/decimal.ts"
 import { BTC, ETH, unreachable, USD_BTC } from "./fakes.ts"
 import { assignment, everySeed, type Keel, type KeelOptions, type World } from "./harness.ts"
@@ -182,6 +183,12 @@ function late(isUp: () => boolean) {
       ...options,
       accounts: [first!],
       feeds: [firstFeed!],
+      operator: {
+        ...options.operator,
+        get brokers() {
+          return options.operator.brokers.filter(({ venue }) => isUp() || venue !== "alpaca")
+        },
+      },
       admission: {
         ...options.admission,
         latecomers: [{
@@ -221,6 +228,19 @@ everySeed("a venue that does not answer at the start is let in when it does", (w
   keel.run(10_000)
   assert.equal(keel.node(`root/feeds/${feedOf("alpaca").id}`).status, "running")
   assert.equal(keel.node("root/admission").restarts, 1)
+  keel.stop()
+}, both)
+
+everySeed("what a venue is needed for is refused while that has not answered", (world) => {
+  const first = trading(world)
+  first.stop()
+  const keel = world.start({ change: late(() => false) })
+  keel.until(() => keel.books.accounts.get("binance")?.ready === true)
+  for (const type of ["flatten", "pause", "accept_balances"] as const) {
+    const answer = keel.command({ commandId: type, type, scope: { kind: "account", id: "alpaca" } })
+    assert.ok(answer instanceof CommandRefused, type)
+    assert.match(answer.message, /there is no account at alpaca/)
+  }
   keel.stop()
 }, both)
 
