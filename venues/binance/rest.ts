@@ -40,6 +40,7 @@ export interface RestOptions {
   readonly bans?: BanStore
 }
 
+const TIME_PATH = "api/v3/time"
 /** The venue's code for a timestamp that it does not take. */
 export const WRONG_TIME = -1021
 const TOO_MANY_ORDERS = -1015
@@ -173,7 +174,6 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
     })
 
   const call: Rest["call"] = (method, path, params, schema, signed) => {
-    const decode = Schema.decodeUnknownResult(schema)
     const request = governor.run(
       spendingOf(method, path, params),
       once(method, path, params, signed),
@@ -186,21 +186,30 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
           // It was refused for certain; without the right time it would be again.
           ? Effect.andThen(Effect.mapError(measureAfter(before), () => refused), request)
           : Effect.fail(refused))
-    }).pipe(
-      Effect.flatMap((answer) => {
-        const result = Result.flatMap(parsed(answer), decode)
-        if (Result.isSuccess(result)) return Effect.succeed(result.success)
-        const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
-        return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
-      }),
-    )
+    }).pipe(Effect.flatMap(read(schema)))
+  }
+
+  const read = <A>(schema: Schema.Codec<A, unknown>) => {
+    const decode = Schema.decodeUnknownResult(schema)
+    return (answer: unknown) => {
+      const result = Result.flatMap(parsed(answer), decode)
+      if (Result.isSuccess(result)) return Effect.succeed(result.success)
+      const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
+      return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
+    }
   }
 
   const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
   const syncClock = Effect.gen(function* () {
-    const askedAt = monotonicMs()
-    const { serverTime } = yield* call("GET", "api/v3/time", {}, ServerTime, false)
-    const roundTripMs = monotonicMs() - askedAt
+    let sentAt = 0
+    // Only now, when it is its turn: to wait for that is no part of the way.
+    const sent = Effect.suspend(() => {
+      sentAt = monotonicMs()
+      return once("GET", TIME_PATH, {}, false)
+    })
+    const answer = yield* governor.run(spendingOf("GET", TIME_PATH, {}), sent)
+    const { serverTime } = yield* read(ServerTime)(answer)
+    const roundTripMs = monotonicMs() - sentAt
     offsetMs = Math.round(serverTime + roundTripMs / 2 - clock.currentTimeMillisUnsafe())
     measured++
     return offsetMs

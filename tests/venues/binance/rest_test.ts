@@ -230,6 +230,24 @@ venueTest(
 )
 
 venueTest(
+  "what the clock shows does not depend on how long the question had to wait for its turn",
+  () =>
+    Effect.gen(function* () {
+      const serverTime = () => Date.now() + 60_000
+      const { endpoints } = yield* badVenue((request, response) =>
+        json(200, { serverTime: serverTime() })(request, response)
+      )
+      const { rest } = yield* connectTo(endpoints)
+      rest.governor.limit("slow", 1, { counts: "requests", windowMs: 2_500 })
+      yield* rest.governor.spend({ priority: "data", cost: { requests: 1 }, maxWaitMs: 0 })
+      const began = performance.now()
+      const offsetMs = yield* rest.syncClock
+      assert.ok(performance.now() - began > 2_000)
+      assert.ok(Math.abs(offsetMs - 60_000) < 1_000, `${offsetMs}`)
+    }),
+)
+
+venueTest(
   "Retry-After as a date is compared with the date of the answer",
   () =>
     Effect.gen(function* () {
