@@ -5,8 +5,8 @@
  * Numbers leave as text with eight decimals; ids and times as JSON integers.
  */
 import { type Atoms, formatAtoms, ONE } from "./decimals.ts"
-import type { Report } from "./exchange.ts"
 import { FEE_BPS } from "./exchange.ts"
+import type { Report } from "./exchange_books.ts"
 import { type Interval, INTERVALS_MS, type Kline } from "./klines.ts"
 import type { BalanceRecord, FillRecord, OrderRecord } from "./ledger.ts"
 import { type Listing, PRICE_BAND_MILLI } from "./listing.ts"

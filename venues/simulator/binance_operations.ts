@@ -20,7 +20,7 @@ import {
   timeRange,
 } from "./binance_requests.ts"
 import type { BinanceVenue } from "./binance_venue.ts"
-import type { Change } from "./exchange.ts"
+import type { Change } from "./exchange_books.ts"
 import { formatAtoms, ONE } from "./decimals.ts"
 import { isInterval, sum } from "./klines.ts"
 import type { OrderRecord } from "./ledger.ts"

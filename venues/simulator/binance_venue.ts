@@ -7,14 +7,8 @@
  * frame leaves as the bytes it came in.
  */
 import * as message from "./binance_messages.ts"
-import {
-  type Canceled,
-  type Change,
-  Exchange,
-  NO_CHANGE,
-  type OrderRequest,
-  type Placed,
-} from "./exchange.ts"
+import { type Canceled, Exchange, type OrderRequest, type Placed } from "./exchange.ts"
+import { type Change, NO_CHANGE } from "./exchange_books.ts"
 import type { Params } from "./binance_params.ts"
 import { type Interval, isInterval } from "./klines.ts"
 import type { LedgerBatch, LedgerContents } from "./ledger.ts"
@@ -122,6 +116,7 @@ export class BinanceVenue {
       orders: change.orders,
       fills: change.fills,
       balances: change.balances,
+      forgotten: change.forgotten,
       counters: this.exchange.counters(this.#updateId),
     }
   }

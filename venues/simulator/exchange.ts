@@ -10,8 +10,10 @@
  * Fees are 0.1 % of what is received, cut to 1e-8.
  */
 import { type Atoms, floorTo, minAtoms, notional, ONE } from "./decimals.ts"
+import { type Change, ExchangeBooks, isOpen, NO_CHANGE } from "./exchange_books.ts"
 import type { BalanceRecord, Counters, FillRecord, LedgerContents, OrderRecord } from "./ledger.ts"
 import type { Listing } from "./listing.ts"
+import type { Memory } from "./memory.ts"
 import { type Level, ShownBook } from "./shown_book.ts"
 
 export const FEE_BPS = 10n
@@ -28,25 +30,6 @@ export interface OrderRequest {
   readonly stopPrice: Atoms
   readonly clientOrderId: string
   readonly selfTradePrevention: OrderRecord["selfTradePrevention"]
-}
-
-export interface Report {
-  readonly executionType: "NEW" | "TRADE" | "CANCELED" | "EXPIRED" | "TRADE_PREVENTION"
-  readonly executionId: number
-  /** The order right after this execution. */
-  readonly order: OrderRecord
-  readonly fill?: FillRecord
-  /** On CANCELED: the id of the cancel request. */
-  readonly cancelId?: string
-  readonly time: number
-}
-
-/** What one call changed: to be committed, then told. */
-export interface Change {
-  readonly reports: ReadonlyArray<Report>
-  readonly orders: ReadonlyArray<OrderRecord>
-  readonly fills: ReadonlyArray<FillRecord>
-  readonly balances: ReadonlyArray<BalanceRecord>
 }
 
 /** Why the engine does not take a request; the venue's code and text. */
@@ -78,76 +61,51 @@ export const REFUSALS = {
 
 export class Exchange {
   readonly #listings = new Map<string, Listing>()
-  readonly #books = new Map<string, ShownBook>()
-  readonly #orders = new Map<number, OrderRecord>()
-  readonly #fills: Array<FillRecord> = []
-  readonly #balances = new Map<string, BalanceRecord>()
-  /** Open orders per symbol, oldest first. */
-  readonly #open = new Map<string, Array<number>>()
+  readonly #shown = new Map<string, ShownBook>()
   readonly #lastPrices = new Map<string, Atoms>()
-  readonly #tradeIds = new Map<string, number>()
-  #orderId: number
-  #executionId: number
-  #updateTime: number
-  #pending = emptyPending()
+  readonly #books: ExchangeBooks
 
-  constructor(listings: ReadonlyArray<Listing>, contents: LedgerContents) {
+  constructor(listings: ReadonlyArray<Listing>, contents: LedgerContents, memory?: Memory) {
+    this.#books = new ExchangeBooks(contents, memory)
     for (const listing of listings) {
       this.#listings.set(listing.symbol, listing)
-      this.#books.set(listing.symbol, new ShownBook())
-      this.#open.set(listing.symbol, [])
-      this.#tradeIds.set(listing.symbol, contents.counters?.tradeIds[listing.symbol] ?? 0)
+      this.#shown.set(listing.symbol, new ShownBook())
+      this.#books.reserveTradeIds(listing.symbol, 0)
     }
-    for (const order of contents.orders) {
-      this.#orders.set(order.orderId, order)
-      if (isOpen(order)) {
-        const open = this.#open.get(order.symbol)
-        if (open === undefined) this.#open.set(order.symbol, [order.orderId])
-        else open.push(order.orderId)
-      }
-    }
-    this.#fills.push(...contents.fills)
-    for (const balance of contents.balances) this.#balances.set(balance.asset, balance)
-    this.#orderId = contents.counters?.orderId ?? 0
-    this.#executionId = contents.counters?.executionId ?? 0
-    this.#updateTime = contents.counters?.updateTime ?? 0
   }
 
   // Reading
 
   get orders(): ReadonlyArray<OrderRecord> {
-    return [...this.#orders.values()]
+    return this.#books.orders
   }
 
   get fills(): ReadonlyArray<FillRecord> {
-    return this.#fills
+    return this.#books.fills
   }
 
   get balances(): ReadonlyArray<BalanceRecord> {
-    return [...this.#balances.values()]
+    return this.#books.balances
   }
 
   get updateTime(): number {
-    return this.#updateTime
+    return this.#books.updateTime
   }
 
   order(orderId: number): OrderRecord | undefined {
-    return this.#orders.get(orderId)
+    return this.#books.find(orderId)
   }
 
   openOrders(symbol?: string): ReadonlyArray<OrderRecord> {
-    const ids = symbol === undefined
-      ? [...this.#open.values()].flat()
-      : this.#open.get(symbol) ?? []
-    return ids.map((id) => this.#order(id)).sort((a, b) => a.orderId - b.orderId)
+    return this.#books.open(symbol)
   }
 
   balance(asset: string): BalanceRecord {
-    return this.#balances.get(asset) ?? { asset, free: 0n, locked: 0n }
+    return this.#books.balance(asset)
   }
 
   book(symbol: string): ShownBook {
-    const book = this.#books.get(symbol)
+    const book = this.#shown.get(symbol)
     if (book === undefined) throw new RangeError(`no book for ${symbol}`)
     return book
   }
@@ -157,25 +115,17 @@ export class Exchange {
   }
 
   counters(updateId: number): Counters {
-    return {
-      orderId: this.#orderId,
-      executionId: this.#executionId,
-      tradeIds: Object.fromEntries(this.#tradeIds),
-      updateId,
-      updateTime: this.#updateTime,
-    }
+    return this.#books.counters(updateId)
   }
 
   /** The next id on `symbol`'s tape. */
   takeTradeId(symbol: string): number {
-    const id = (this.#tradeIds.get(symbol) ?? 0) + 1
-    this.#tradeIds.set(symbol, id)
-    return id
+    return this.#books.takeTradeId(symbol)
   }
 
   /** No trade id at or below `tradeId` will be given out from here on. */
   reserveTradeIds(symbol: string, tradeId: number) {
-    this.#tradeIds.set(symbol, Math.max(tradeId, this.#tradeIds.get(symbol) ?? 0))
+    this.#books.reserveTradeIds(symbol, tradeId)
   }
 
   // The account's requests
@@ -183,8 +133,8 @@ export class Exchange {
   /** Adds money from outside. */
   deposit(asset: string, amount: Atoms, now: number): Change {
     const balance = this.balance(asset)
-    this.#setBalance({ ...balance, free: balance.free + amount })
-    return this.#finish(now)
+    this.#books.setBalance({ ...balance, free: balance.free + amount })
+    return this.#books.finish(now)
   }
 
   place(request: OrderRequest, now: number): Placed {
@@ -197,7 +147,7 @@ export class Exchange {
 
     const order: OrderRecord = {
       ...request,
-      orderId: ++this.#orderId,
+      orderId: this.#books.takeOrderId(),
       status: "NEW",
       executed: 0n,
       cumulativeQuote: 0n,
@@ -207,12 +157,12 @@ export class Exchange {
       time: now,
       updateTime: now,
     }
-    this.#put(this.#lock(order, reserve))
-    this.#open.get(order.symbol)?.push(order.orderId)
-    this.#report("NEW", this.#order(order.orderId), now)
+    this.#books.put(this.#lock(order, reserve))
+    this.#books.report("NEW", order.orderId, now)
     if (!isStop) this.#work(order.orderId, now)
-    const change = this.#finish(now)
-    return { order: this.#order(order.orderId), fills: change.fills, change }
+    const placed = this.#books.order(order.orderId)
+    const change = this.#books.finish(now)
+    return { order: placed, fills: change.fills, change }
   }
 
   /** What `place` would refuse; changes nothing. */
@@ -224,18 +174,18 @@ export class Exchange {
   }
 
   cancel(orderId: number, cancelId: string, now: number): Canceled {
-    const order = this.#orders.get(orderId)
+    const order = this.#books.find(orderId)
     if (order === undefined || !isOpen(order)) return { refusal: REFUSALS.unknown }
     this.#end(order, "CANCELED", "CANCELED", now, cancelId)
-    return { order: this.#order(orderId), change: this.#finish(now) }
+    return { order: this.#books.order(orderId), change: this.#books.finish(now) }
   }
 
   /** Fills what is left of a resting order at its own price. */
   fillResting(orderId: number, now: number): Change {
-    const order = this.#orders.get(orderId)
+    const order = this.#books.find(orderId)
     if (order === undefined || !isOpen(order) || !order.isWorking) return NO_CHANGE
     this.#fill(order, order.price, order.quantity - order.executed, true, now)
-    return this.#finish(now)
+    return this.#books.finish(now)
   }
 
   // The market
@@ -249,7 +199,7 @@ export class Exchange {
   quote(symbol: string, updateId: number, bid: Level, ask: Level, now: number): Change {
     this.book(symbol).quote(updateId, bid, ask)
     this.#fillFromBook(symbol, now)
-    return this.#finish(now)
+    return this.#books.finish(now)
   }
 
   /** Everything shown changed. */
@@ -262,7 +212,7 @@ export class Exchange {
   ): Change {
     this.book(symbol).ladder(updateId, bids, asks)
     this.#fillFromBook(symbol, now)
-    return this.#finish(now)
+    return this.#books.finish(now)
   }
 
   /**
@@ -271,7 +221,7 @@ export class Exchange {
    */
   trade(symbol: string, price: Atoms, size: Atoms, buyerIsMaker: boolean, now: number): Change {
     this.#lastPrices.set(symbol, price)
-    if ((this.#open.get(symbol)?.length ?? 0) === 0) return NO_CHANGE
+    if (!this.#books.hasOpen(symbol)) return NO_CHANGE
     const step = this.#listing(symbol).stepSize
     let left = size
     for (const order of this.#resting(symbol, buyerIsMaker ? "BUY" : "SELL")) {
@@ -282,7 +232,7 @@ export class Exchange {
       left -= quantity
     }
     this.#trigger(symbol, price, now)
-    return this.#finish(now)
+    return this.#books.finish(now)
   }
 
   // Private: placing
@@ -290,8 +240,8 @@ export class Exchange {
   #refuse(request: OrderRequest): Refusal | undefined {
     const listing = this.#listing(request.symbol)
     if (listing.status !== "TRADING") return REFUSALS.closed
-    const open = this.#open.get(request.symbol) ?? []
-    if (open.some((id) => this.#order(id).clientOrderId === request.clientOrderId)) {
+    const open = this.#books.open(request.symbol)
+    if (open.some((order) => order.clientOrderId === request.clientOrderId)) {
       return REFUSALS.duplicate
     }
     if (request.type === "LIMIT_MAKER") {
@@ -345,13 +295,13 @@ export class Exchange {
 
   /** Trades a working order against the book; what is left rests or ends by its type. */
   #work(orderId: number, now: number) {
-    const arrived = this.#order(orderId)
+    const arrived = this.#books.order(orderId)
     if (arrived.timeInForce === "FOK" && !this.#canFill(arrived)) {
       return this.#end(arrived, "EXPIRED", "EXPIRED", now)
     }
     const opposite = this.#opposite(arrived)
     for (const level of opposite.available()) {
-      const order = this.#order(orderId)
+      const order = this.#books.order(orderId)
       if (!isOpen(order)) return
       if (order.price > 0n && !crosses(order, level.price)) break
       if (this.#preventSelfTrade(order, level.price, now)) return
@@ -360,7 +310,7 @@ export class Exchange {
       opposite.take(level.price, size)
       this.#fill(order, level.price, size, false, now)
     }
-    const order = this.#order(orderId)
+    const order = this.#books.order(orderId)
     if (!isOpen(order)) return
     if (order.price > 0n && this.#preventSelfTrade(order, order.price, now)) return
     // A MARKET order by quote amount ends here, done when the rest buys no whole lot.
@@ -413,7 +363,7 @@ export class Exchange {
 
   /** Working orders of one side, by price, then by age. */
   #resting(symbol: string, side: OrderRecord["side"]): ReadonlyArray<OrderRecord> {
-    const orders = (this.#open.get(symbol) ?? []).map((id) => this.#order(id))
+    const orders = this.#books.open(symbol)
       .filter((order) => order.side === side && order.isWorking)
     return orders.sort((a, b) =>
       a.price === b.price
@@ -426,13 +376,13 @@ export class Exchange {
 
   /** The other side now shows a price that a resting order would have met. */
   #fillFromBook(symbol: string, now: number) {
-    if ((this.#open.get(symbol)?.length ?? 0) === 0) return
+    if (!this.#books.hasOpen(symbol)) return
     const step = this.#listing(symbol).stepSize
     for (const side of ["BUY", "SELL"] as const) {
       for (const resting of this.#resting(symbol, side)) {
         const opposite = this.#opposite(resting)
         for (const level of opposite.available()) {
-          const order = this.#order(resting.orderId)
+          const order = this.#books.order(resting.orderId)
           if (!isOpen(order) || !crosses(order, level.price)) break
           const size = floorTo(minAtoms(order.quantity - order.executed, level.size), step)
           if (size === 0n) break
@@ -445,12 +395,12 @@ export class Exchange {
 
   /** Stop prices that the last trade reached start working. */
   #trigger(symbol: string, price: Atoms, now: number) {
-    for (const id of [...(this.#open.get(symbol) ?? [])]) {
-      const order = this.#order(id)
+    for (const { orderId } of this.#books.open(symbol)) {
+      const order = this.#books.order(orderId)
       if (order.isWorking || !isTriggered(order, price)) continue
-      this.#put({ ...order, isWorking: true, workingTime: now, updateTime: now })
-      this.#report("NEW", this.#order(id), now)
-      this.#work(id, now)
+      this.#books.put({ ...order, isWorking: true, workingTime: now, updateTime: now })
+      this.#books.report("NEW", orderId, now)
+      this.#work(orderId, now)
     }
   }
 
@@ -467,9 +417,9 @@ export class Exchange {
     const commission = received * FEE_BPS / 10_000n
 
     const paid = this.balance(spentAsset)
-    this.#setBalance({ ...paid, locked: paid.locked - spent })
+    this.#books.setBalance({ ...paid, locked: paid.locked - spent })
     const got = this.balance(receivedAsset)
-    this.#setBalance({ ...got, free: got.free + received - commission })
+    this.#books.setBalance({ ...got, free: got.free + received - commission })
 
     const executed = order.executed + quantity
     const isFilled = order.quoteQuantity === 0n && executed === order.quantity
@@ -489,11 +439,8 @@ export class Exchange {
       : isBuyer && order.price > 0n
       ? next.locked - notional(order.price, order.quantity - executed)
       : 0n
-    this.#put(this.#unlock(next, surplus))
-    if (isFilled) this.#close(next)
-    const fill: FillRecord = {
-      tradeId: this.takeTradeId(order.symbol),
-      executionId: this.#executionId + 1,
+    this.#books.put(this.#unlock(next, surplus))
+    this.#books.note({
       orderId: order.orderId,
       symbol: order.symbol,
       price,
@@ -504,42 +451,25 @@ export class Exchange {
       time: now,
       isBuyer,
       isMaker,
-    }
-    this.#fills.push(fill)
-    this.#pending.fills.push(fill)
-    this.#report("TRADE", this.#order(order.orderId), now, { fill })
+    })
   }
 
   /** A final status; frees what is reserved. Reports unless a fill already said so. */
   #end(
     order: OrderRecord,
     status: OrderRecord["status"],
-    executionType: Report["executionType"] | undefined,
+    executionType: "CANCELED" | "EXPIRED" | "TRADE_PREVENTION" | undefined,
     now: number,
     cancelId?: string,
   ) {
-    this.#put(this.#unlock({ ...order, status, updateTime: now }, order.locked))
-    this.#close(order)
-    if (executionType !== undefined) {
-      this.#report(executionType, this.#order(order.orderId), now, cancelId ? { cancelId } : {})
-    } else {
-      this.#amendLastReport(this.#order(order.orderId))
-    }
-  }
-
-  #close(order: OrderRecord) {
-    const open = this.#open.get(order.symbol)
-    const at = open?.indexOf(order.orderId) ?? -1
-    if (at >= 0) open?.splice(at, 1)
+    const { orderId } = order
+    this.#books.put(this.#unlock({ ...order, status, updateTime: now }, order.locked))
+    if (executionType === undefined) this.#books.amendLastReport(orderId)
+    else this.#books.report(executionType, orderId, now, cancelId)
   }
 
   #lock(order: OrderRecord, amount: Atoms): OrderRecord {
-    const balance = this.balance(this.#lockAsset(order))
-    this.#setBalance({
-      ...balance,
-      free: balance.free - amount,
-      locked: balance.locked + amount,
-    })
+    this.#books.lock(this.#lockAsset(order), amount)
     return { ...order, locked: order.locked + amount }
   }
 
@@ -562,58 +492,6 @@ export class Exchange {
     if (listing === undefined) throw new RangeError(`not listed: ${symbol}`)
     return listing
   }
-
-  #order(orderId: number): OrderRecord {
-    const order = this.#orders.get(orderId)
-    if (order === undefined) throw new RangeError(`no order ${orderId}`)
-    return order
-  }
-
-  #put(order: OrderRecord) {
-    this.#orders.set(order.orderId, order)
-    this.#pending.orders.set(order.orderId, order)
-  }
-
-  #setBalance(balance: BalanceRecord) {
-    if (balance.free < 0n || balance.locked < 0n) {
-      throw new RangeError(
-        `${balance.asset} below zero: ${balance.free} free, ${balance.locked} locked`,
-      )
-    }
-    this.#balances.set(balance.asset, balance)
-    this.#pending.balances.set(balance.asset, balance)
-  }
-
-  #report(
-    executionType: Report["executionType"],
-    order: OrderRecord,
-    time: number,
-    extra: { fill?: FillRecord; cancelId?: string } = {},
-  ) {
-    const executionId = ++this.#executionId
-    this.#pending.reports.push({ executionType, executionId, order, time, ...extra })
-  }
-
-  #amendLastReport(order: OrderRecord) {
-    const reports = this.#pending.reports
-    const at = reports.findLastIndex((report) => report.order.orderId === order.orderId)
-    const last = reports[at]
-    if (last !== undefined) reports[at] = { ...last, order }
-  }
-
-  #finish(now: number): Change {
-    const { reports, orders, fills, balances } = this.#pending
-    if (orders.size === 0 && balances.size === 0) return NO_CHANGE
-    this.#updateTime = now
-    this.#pending = emptyPending()
-    return { reports, orders: [...orders.values()], fills, balances: [...balances.values()] }
-  }
-}
-
-export const NO_CHANGE: Change = { reports: [], orders: [], fills: [], balances: [] }
-
-export function isOpen(order: OrderRecord): boolean {
-  return order.status === "NEW" || order.status === "PARTIALLY_FILLED"
 }
 
 /** Whether an order with a limit would trade at `price`. */
@@ -628,13 +506,4 @@ function isTriggered(
 ): boolean {
   const waitsForRise = (order.side === "BUY") === (order.type === "STOP_LOSS_LIMIT")
   return waitsForRise ? price >= order.stopPrice : price <= order.stopPrice
-}
-
-function emptyPending() {
-  return {
-    reports: new Array<Report>(),
-    orders: new Map<number, OrderRecord>(),
-    fills: new Array<FillRecord>(),
-    balances: new Map<string, BalanceRecord>(),
-  }
 }

@@ -79,6 +79,12 @@ export const Counters = Schema.Struct({
 })
 export type Counters = typeof Counters.Type
 
+/** Keys of the rows that a venue remembers no longer. */
+export interface Forgotten {
+  readonly orders: ReadonlyArray<number>
+  readonly fills: ReadonlyArray<number>
+}
+
 /** Rows to write over the ones with the same key; `market` is the synthetic market's own text. */
 export interface LedgerBatch {
   readonly orders?: ReadonlyArray<OrderRecord>
@@ -86,6 +92,8 @@ export interface LedgerBatch {
   readonly balances?: ReadonlyArray<BalanceRecord>
   readonly counters?: Counters
   readonly market?: string
+  /** Rows to take away, after all else is written; they never come back. */
+  readonly forgotten?: Forgotten
 }
 
 export interface LedgerContents {
@@ -135,6 +143,8 @@ export function makeMemoryLedger(): Ledger {
         for (const balance of batch.balances ?? []) balances.set(balance.asset, balance)
         counters = batch.counters ?? counters
         market = batch.market ?? market
+        for (const orderId of batch.forgotten?.orders ?? []) orders.delete(orderId)
+        for (const executionId of batch.forgotten?.fills ?? []) fills.delete(executionId)
       }),
   }
 }
@@ -149,10 +159,23 @@ export function mergeBatches(earlier: LedgerBatch, later: LedgerBatch): LedgerBa
     balances: lastOf(earlier.balances, later.balances, (balance) => balance.asset),
     ...(counters && { counters }),
     ...(market !== undefined && { market }),
+    forgotten: bothForgotten(earlier.forgotten, later.forgotten),
   }
 }
 
-function lastOf<A, K>(a: ReadonlyArray<A> = [], b: ReadonlyArray<A> = [], key: (row: A) => K) {
+export function bothForgotten(a?: Forgotten, b?: Forgotten): Forgotten {
+  return {
+    orders: [...a?.orders ?? [], ...b?.orders ?? []],
+    fills: [...a?.fills ?? [], ...b?.fills ?? []],
+  }
+}
+
+/** All rows, of those with one key the last. */
+export function lastOf<A, K>(
+  a: ReadonlyArray<A> = [],
+  b: ReadonlyArray<A> = [],
+  key: (row: A) => K,
+): ReadonlyArray<A> {
   const rows = new Map<K, A>()
   for (const row of a) rows.set(key(row), row)
   for (const row of b) rows.set(key(row), row)

@@ -5,7 +5,7 @@
  * order was placed the copy may not know it. Here the copy follows by `lagMs`, which
  * is usually 0, and never goes back.
  */
-import { type Change, isOpen } from "./exchange.ts"
+import { type Change, isOpen } from "./exchange_books.ts"
 import type { BalanceRecord, FillRecord, LedgerContents, OrderRecord } from "./ledger.ts"
 
 export class ReadReplica {
@@ -13,13 +13,13 @@ export class ReadReplica {
   readonly #now: () => number
   readonly #orders = new Map<number, OrderRecord>()
   readonly #open = new Set<number>()
-  readonly #fills: Array<FillRecord>
+  readonly #fills = new Map<number, FillRecord>()
   readonly #balances = new Map<string, BalanceRecord>()
   #coming: Array<{ readonly at: number; readonly change: Change }> = []
 
   constructor(contents: LedgerContents, now: () => number) {
     this.#now = now
-    this.#fills = [...contents.fills]
+    for (const fill of contents.fills) this.#fills.set(fill.executionId, fill)
     for (const order of contents.orders) this.#put(order)
     for (const balance of contents.balances) this.#balances.set(balance.asset, balance)
   }
@@ -38,7 +38,7 @@ export class ReadReplica {
 
   get fills(): ReadonlyArray<FillRecord> {
     this.#catchUp()
-    return this.#fills
+    return [...this.#fills.values()]
   }
 
   get balances(): ReadonlyArray<BalanceRecord> {
@@ -65,8 +65,10 @@ export class ReadReplica {
       const { change } = this.#coming[0]
       this.#coming.shift()
       for (const order of change.orders) this.#put(order)
-      this.#fills.push(...change.fills)
+      for (const fill of change.fills) this.#fills.set(fill.executionId, fill)
       for (const balance of change.balances) this.#balances.set(balance.asset, balance)
+      for (const orderId of change.forgotten.orders) this.#orders.delete(orderId)
+      for (const executionId of change.forgotten.fills) this.#fills.delete(executionId)
     }
   }
 

@@ -1,13 +1,15 @@
 import assert from "node:assert/strict"
+import { Effect } from "effect"
 import fc from "fast-check"
+import { Exchange, type OrderRequest, type Placed } from "../../../venues/simulator/exchange.ts"
+import { type Change, NO_CHANGE } from "../../../venues/simulator/exchange_books.ts"
 import {
-  Exchange,
-  NO_CHANGE,
-  type OrderRequest,
-  type Placed,
-} from "../../../venues/simulator/exchange.ts"
-import type { FillRecord, LedgerContents } from "../../../venues/simulator/ledger.ts"
+  type FillRecord,
+  type LedgerContents,
+  makeMemoryLedger,
+} from "../../../venues/simulator/ledger.ts"
 import { makeListing } from "../../../venues/simulator/listing.ts"
+import { ReadReplica } from "../../../venues/simulator/read_replica.ts"
 import { atoms } from "./simulator.ts"
 
 const EMPTY: LedgerContents = {
@@ -265,6 +267,36 @@ Deno.test("a stop order sleeps until a trade reaches its price, then works as a 
   assert.deepEqual(fills.map((fill) => fill.price), [atoms("99")])
   const wrong = { ...stop, stopPrice: atoms("98.6"), clientOrderId: "late" }
   assert.equal(refusal(one.place(wrong, NOW)), "Stop price would trigger immediately.")
+})
+
+Deno.test("of what is over the newest is remembered, of what is open all", () => {
+  const one = new Exchange([BTC], EMPTY, { doneOrdersMax: 3, fillsMax: 4 })
+  const replica = new ReadReplica(EMPTY, () => NOW)
+  const ledger = makeMemoryLedger()
+  const follow = (change: Change) => {
+    replica.follow(change)
+    Effect.runSync(ledger.commit(change))
+    return change
+  }
+  follow(one.deposit("USDT", atoms("10000"), NOW))
+  const { order: open, change } = accepted(one.place(limit("BUY", "90", "1"), NOW))
+  follow(change)
+  const kept = { orders: [open.orderId], fills: new Array<number>() }
+  for (let i = 0; i < 8; i++) {
+    one.ladder("BTCUSDT", i, [level("99", "1")], [level("101", "1")], NOW)
+    const placed = accepted(one.place(order({ quantity: atoms("0.1") }), NOW))
+    follow(placed.change)
+    if (i >= 5) kept.orders.push(placed.order.orderId)
+    if (i >= 4) kept.fills.push(...placed.fills.map((fill) => fill.executionId))
+  }
+  follow(accepted(one.place(limit("BUY", "80", "1"), NOW)).change)
+  for (const books of [one, replica, Effect.runSync(ledger.load)]) {
+    assert.deepEqual(books.orders.map(({ orderId }) => orderId), [...kept.orders, 10])
+    assert.deepEqual(books.fills.map(({ executionId }) => executionId), kept.fills)
+  }
+  const two = new Exchange([BTC], Effect.runSync(ledger.load), { doneOrdersMax: 1, fillsMax: 1 })
+  const { forgotten } = two.deposit("USDT", 1n, NOW)
+  assert.deepEqual(forgotten, { orders: kept.orders.slice(1, 3), fills: kept.fills.slice(0, 3) })
 })
 
 Deno.test("a new exchange over the same contents goes on where the last one stopped", () => {
