@@ -166,7 +166,10 @@ export interface Broker {
     clientOrderId: string,
     change: OrderChange,
   ) => Effect.Effect<OrderAck, SubmitError>
-  /** Every open order of the account; how many the venue took it for. Asynchronous like `cancel`. */
+  /**
+   * Every open order of our instruments, and where the venue knows only all, all of the account's;
+   * how many it took it for. Asynchronous like `cancel`.
+   */
   readonly cancelAll: Effect.Effect<number, VenueError>
   readonly order: (
     instrument: InstrumentId,

@@ -5,7 +5,7 @@
  * refusal that the venue itself has stated counts as one; every other failure of a submission means
  * that nobody knows.
  */
-import { Clock, Effect, Option, Schema } from "effect"
+import { Clock, Effect, Option, Result, Schema } from "effect"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
   type Broker,
@@ -70,10 +70,7 @@ export function makeBroker(options: BrokerOptions): Broker {
     capabilities,
     submit: submitOf(options),
     replace: replaceOf(options),
-    cancelAll: Effect.map(
-      Effect.forEach(options.instruments, (instrument) => cancelAllOf(rest, instrument)),
-      (counts) => counts.reduce((sum, count) => sum + count, 0),
-    ),
+    cancelAll: cancelAllOf(rest, options.instruments),
     cancel: (instrument, clientOrderId) =>
       rest.call(
         "DELETE",
@@ -125,7 +122,20 @@ export function makeBroker(options: BrokerOptions): Broker {
   }
 }
 
-function cancelAllOf(rest: Rest, instrument: InstrumentId): Effect.Effect<number, VenueError> {
+/** The venue takes one symbol at a time. One that fails does not keep the others' orders open. */
+function cancelAllOf(rest: Rest, instruments: ReadonlyArray<InstrumentId>): Broker["cancelAll"] {
+  return Effect.gen(function* () {
+    const results = yield* Effect.forEach(
+      instruments,
+      (instrument) => Effect.result(cancelAllIn(rest, instrument)),
+    )
+    const failed = results.find(Result.isFailure)
+    if (failed !== undefined) return yield* Effect.fail(failed.failure)
+    return results.reduce((sum, each) => sum + (Result.isSuccess(each) ? each.success : 0), 0)
+  })
+}
+
+function cancelAllIn(rest: Rest, instrument: InstrumentId): Effect.Effect<number, VenueError> {
   return rest.call(
     "DELETE",
     "api/v3/openOrders",

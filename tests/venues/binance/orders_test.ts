@@ -307,6 +307,23 @@ venueTest(
 )
 
 venueTest(
+  "cancelAll goes on with the others when one symbol fails, and fails then",
+  () =>
+    Effect.gen(function* () {
+      const { endpoints, asked } = yield* badVenue((request, response) => {
+        if (request.url!.includes("BTCUSDT")) return void response.writeHead(502).end()
+        response.end(JSON.stringify([resting]))
+      })
+      const { broker } = yield* connectTo(endpoints)
+      const error = yield* Effect.flip(broker.cancelAll)
+      assert.match(error.message, /DELETE \/api\/v3\/openOrders: HTTP 502/)
+      assert.deepEqual(asked.map((each) => /symbol=(\w+)/.exec(each)?.[1]), [
+        ...["BTCUSDT", "ETHUSDT"],
+      ])
+    }),
+)
+
+venueTest(
   "executions() are asked for on the venue's clock when ours is ahead",
   () =>
     Effect.gen(function* () {
