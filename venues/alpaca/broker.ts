@@ -117,16 +117,18 @@ export function makeBroker(options: BrokerOptions): Broker {
 
 function connectOf(rest: Rest): Broker["connect"] {
   return Effect.gen(function* () {
-    const asked = yield* Clock.currentTimeMillis
-    const { timestamp } = yield* Effect.mapError(
-      rest.trading("reconcile", ClockBody, ({ clock }, init) => clock.legacyClockRaw(init)),
-      venueError("GET /v2/clock"),
-    )
-    const answered = yield* Clock.currentTimeMillis
+    const clock = yield* Clock.Clock
+    let sentAt = 0
+    const { timestamp } = yield* rest.trading("reconcile", ClockBody, (apis, init) => {
+      // Only now, when it is its turn: to wait for that is no part of the way.
+      sentAt = clock.currentTimeMillisUnsafe()
+      return apis.clock.legacyClockRaw(init)
+    }).pipe(Effect.mapError(venueError("GET /v2/clock")))
+    const answeredAt = clock.currentTimeMillisUnsafe()
     const account = yield* accountOf(rest)
     const problem = accountProblem(account)
     if (problem === undefined) {
-      return { clockOffsetMs: Math.round(timestamp - (asked + answered) / 2) }
+      return { clockOffsetMs: Math.round(timestamp - (sentAt + answeredAt) / 2) }
     }
     const reason = new Forbidden({ detail: problem })
     return yield* new VenueError({ venue: VENUE, doing: "GET /v2/account", reason })
@@ -204,8 +206,9 @@ function openOrdersOf(rest: Rest, known: KnownOrders, symbols: SymbolMap): Broke
         // Of a bracket that is half done, the legs that are over come along.
         if (!isOver.has(report.status)) reports.set(order.id, report)
       }
+      if (page.length < ORDERS_PER_PAGE) return [...reports.values()]
       const last = page.at(-1)?.submitted_at ?? undefined
-      if (page.length < ORDERS_PER_PAGE || last === undefined) return [...reports.values()]
+      if (last === undefined) break
       // The next page repeats those of the same millisecond.
       until = last + 1
     }

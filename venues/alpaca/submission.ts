@@ -50,22 +50,31 @@ export function submitOf(rest: Rest, known: KnownOrders): Broker["submit"] {
     if (problem !== undefined || type === undefined) {
       return yield* new OrderNotSent({ detail: problem ?? `no orders of type ${order.type} here` })
     }
-    const conclusiveAt = Math.ceil(yield* Clock.currentTimeMillis) + CONCLUSIVE_AFTER_MS
-    const answer = yield* rest.trading(
-      "order",
-      OrderBody,
-      ({ orders }, init) =>
-        orders.postOrderRaw({ postOrderRequest: orderRequest(order, type) }, init),
-    ).pipe(
-      Effect.mapError((failure) => submitError(failure, conclusiveAt)),
+    const postOrderRequest = orderRequest(order, type)
+    return yield* acknowledged(
+      rest.trading(
+        "order",
+        OrderBody,
+        ({ orders }, init) => orders.postOrderRaw({ postOrderRequest }, init),
+      ),
+      order.clientOrderId,
+      known,
     )
-    if (answer.client_order_id !== order.clientOrderId) {
-      const cause = `the answer is about another order: ${answer.client_order_id.slice(0, 40)}`
-      return yield* new OrderUnknown({ cause, conclusiveAt })
-    }
-    return { venueOrderId: known.remember(answer).id }
   })
 }
+
+/** What the answer to an order under this id says of it. */
+const acknowledged = Effect.fnUntraced(function* (
+  sending: Effect.Effect<typeof OrderBody.Type, Refused | VenueFailure>,
+  clientOrderId: string,
+  known: KnownOrders,
+) {
+  const conclusiveAt = Math.ceil(yield* Clock.currentTimeMillis) + CONCLUSIVE_AFTER_MS
+  const answer = yield* Effect.mapError(sending, (failure) => submitError(failure, conclusiveAt))
+  if (answer.client_order_id === clientOrderId) return { venueOrderId: known.remember(answer).id }
+  const cause = `the answer is about another order: ${answer.client_order_id.slice(0, 40)}`
+  return yield* new OrderUnknown({ cause, conclusiveAt })
+})
 
 /** What the venue would not take, as far as it can be known without asking it. */
 function unsendable(order: NewOrder): string | undefined {
@@ -188,7 +197,6 @@ export function replaceOf(
     if (change.clientOrderId.length > CLIENT_ID_MAX) {
       return yield* new OrderNotSent({ detail: "the client order id is too long" })
     }
-    const conclusiveAt = Math.ceil(yield* Clock.currentTimeMillis) + CONCLUSIVE_AFTER_MS
     const orderId = yield* Effect.mapError(
       orderIdOf(clientOrderId),
       (failure) =>
@@ -202,13 +210,14 @@ export function replaceOf(
       ...price !== undefined && { limitPrice: formatDecimal(price) },
       ...stopPrice !== undefined && { stopPrice: formatDecimal(stopPrice) },
     }
-    const answer = yield* rest.trading(
-      "order",
-      OrderBody,
-      ({ orders }, init) => orders.patchOrderByOrderIdRaw({ orderId, patchOrderRequest }, init),
-    ).pipe(
-      Effect.mapError((failure) => submitError(failure, conclusiveAt)),
+    return yield* acknowledged(
+      rest.trading(
+        "order",
+        OrderBody,
+        ({ orders }, init) => orders.patchOrderByOrderIdRaw({ orderId, patchOrderRequest }, init),
+      ),
+      change.clientOrderId,
+      known,
     )
-    return { venueOrderId: known.remember(answer).id }
   })
 }

@@ -157,6 +157,23 @@ venueTest("fills come page by page, in order, and as they hold now", () =>
     assert.equal(asked.length, 4)
   }))
 
+venueTest(
+  "open orders that cannot be read on are not taken for all of them",
+  () =>
+    Effect.gen(function* () {
+      const orders = Array.from({ length: 500 }, (_, n) => ({
+        ...{ id: uuid(n), client_order_id: `keel-${n}`, symbol: "AAPL", status: "new" },
+        ...{ filled_qty: "0", submitted_at: null },
+      }))
+      const { endpoints } = yield* badVenue((_request, response) =>
+        response.end(JSON.stringify(orders))
+      )
+      const { broker } = yield* connectTo(endpoints)
+      const error = yield* Effect.flip(broker.openOrders)
+      assert.match(error.message, /more open orders than can be read/)
+    }),
+)
+
 venueTest("open orders of several pages are all there, once", () =>
   Effect.gen(function* () {
     const orders = Array.from({ length: 1_100 }, (_, n) => ({

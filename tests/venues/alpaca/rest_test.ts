@@ -69,11 +69,33 @@ venueTest("an answer about another order tells nothing of ours", () =>
       response.end(JSON.stringify({ ...order, client_order_id }))
     })
     const { broker } = yield* connectTo(endpoints)
-    for (const asking of [broker.submit(buy)]) {
+    const change = { clientOrderId: "keel-2", quantity: decimal("5") }
+    for (const asking of [broker.submit(buy), broker.replace(AAPL, "keel-1", change)]) {
       const error = yield* Effect.flip(asking)
       assert.ok(error._tag === "OrderUnknown" && /another order: somebody/.test(error.cause))
     }
   }))
+
+venueTest(
+  "what the clock shows does not depend on how long the question had to wait for its turn",
+  () =>
+    Effect.gen(function* () {
+      const account = {
+        ...{ status: "ACTIVE", currency: "USD", cash: "1" },
+        ...{ account_blocked: false, trading_blocked: false },
+      }
+      const { endpoints } = yield* badVenue((request, response) => {
+        const timestamp = new Date(Date.now() + 60_000).toISOString()
+        response.end(JSON.stringify(request.url === "/v2/clock" ? { timestamp } : account))
+      })
+      const { broker, governor } = yield* connectTo(endpoints)
+      governor.limit("slow", 2, { counts: "alpaca:trading", windowMs: 2_500 })
+      const spending = { priority: "order", cost: { "alpaca:trading": 1 }, maxWaitMs: 0 } as const
+      yield* Effect.all([governor.spend(spending), governor.spend(spending)])
+      const { clockOffsetMs } = yield* broker.connect
+      assert.ok(Math.abs(clockOffsetMs - 60_000) < 1_000, `${clockOffsetMs}`)
+    }),
+)
 
 venueTest("a request that nobody waits for any more is given up", () =>
   Effect.gen(function* () {
