@@ -48,6 +48,7 @@ export class Faulty extends Schema.TaggedError<Faulty>()("Faulty", {
 }) {}
 /** Events came faster than they could be taken: shown as an outage, not as growth. */
 export class Overrun extends Schema.TaggedError<Overrun>()("Overrun", {
+  /** 0 where only the venue knows, or whoever would not take them. */
   waiting: Schema.Int,
 }) {}
 
@@ -91,7 +92,9 @@ export function describe(reason: VenueFailure): string {
     case "Faulty":
       return reason.detail
     case "Overrun":
-      return `${reason.waiting} events waiting: too slow`
+      return reason.waiting === 0
+        ? "we were too slow to take its events"
+        : `${reason.waiting} events waiting: too slow`
   }
 }
 
