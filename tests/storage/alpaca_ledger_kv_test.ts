@@ -158,6 +158,27 @@ Deno.test("more fills than a transaction takes are written, in their order", () 
     assert.deepEqual((await load(path)).fills, fills)
   }))
 
+Deno.test("what is forgotten is not there, and the rest is, whatever the number", () =>
+  inFolder(async (path) => {
+    const sequences = Array.from({ length: 900 }, (_, i) => i + 1)
+    const counted = { ...account, orderSequence: 900, fillSequence: 900 }
+    const [some, rest] = [sequences.slice(0, 300), sequences.slice(300)]
+    const forgotten = { orders: some, fills: sequences.slice(0, 899) }
+    await commit(
+      path,
+      batch({ orders: some.map((one) => order(one)), account: counted }),
+      batch({
+        orders: rest.slice(0, 300).map((one) => order(one)),
+        fills: sequences.map(fill),
+        account: counted,
+        forgotten,
+      }),
+    )
+    const found = await load(path)
+    assert.deepEqual(found.orders.map(({ sequence }) => sequence), rest.slice(0, 300))
+    assert.deepEqual(found.fills, [fill(900)])
+  }))
+
 Deno.test("what the counters have not passed belongs to a commit that did not finish", () =>
   inFolder(async (path) => {
     await commit(

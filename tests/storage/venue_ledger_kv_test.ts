@@ -100,6 +100,17 @@ Deno.test("more fills than one transaction takes are one commit still", () =>
     assert.equal((await load(path)).fills.length, 1_700)
   }))
 
+Deno.test("what is forgotten is not there any more", () =>
+  inFolder(async (path) => {
+    await commit(
+      path,
+      { orders: [order(1), order(2)], fills: [fill(1), fill(2)], counters: counters(2) },
+      { orders: [order(1)], forgotten: { orders: [1], fills: [1] } },
+    )
+    const { orders, fills } = await load(path)
+    assert.deepEqual([orders, fills], [[order(2)], [fill(2)]])
+  }))
+
 Deno.test("fills beyond the counters are of a commit that did not finish, and are not there", () =>
   inFolder(async (path) => {
     await commit(path, { fills: [fill(1), fill(2)], counters: counters(1) })

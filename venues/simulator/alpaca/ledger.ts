@@ -6,7 +6,7 @@
  * or nothing. All amounts are atoms (1e-8), all times epoch milliseconds.
  */
 import { Effect, Schema } from "effect"
-import { LedgerError } from "../ledger.ts"
+import { bothForgotten, type Forgotten, lastOf, LedgerError } from "../ledger.ts"
 
 export { LedgerError }
 
@@ -157,6 +157,8 @@ export interface AlpacaLedgerBatch {
   readonly fills: ReadonlyArray<FillRecord>
   readonly positions: ReadonlyArray<PositionRecord>
   readonly account: AccountRecord
+  /** Rows to take away, after all else is written; they never come back. */
+  readonly forgotten?: Forgotten
 }
 
 export interface AlpacaLedgerContents {
@@ -194,6 +196,8 @@ export function makeMemoryAlpacaLedger(): AlpacaLedger {
         for (const fill of batch.fills) fills.set(fill.sequence, fill)
         for (const position of batch.positions) positions.set(position.symbol, position)
         account = batch.account
+        for (const sequence of batch.forgotten?.orders ?? []) orders.delete(sequence)
+        for (const sequence of batch.forgotten?.fills ?? []) fills.delete(sequence)
       }),
   }
 }
@@ -208,12 +212,6 @@ export function mergeAlpacaBatches(
     fills: lastOf(earlier.fills, later.fills, (fill) => fill.sequence),
     positions: lastOf(earlier.positions, later.positions, (position) => position.symbol),
     account: later.account,
+    forgotten: bothForgotten(earlier.forgotten, later.forgotten),
   }
-}
-
-function lastOf<A, K>(a: ReadonlyArray<A>, b: ReadonlyArray<A>, key: (row: A) => K) {
-  const rows = new Map<K, A>()
-  for (const row of a) rows.set(key(row), row)
-  for (const row of b) rows.set(key(row), row)
-  return [...rows.values()]
 }
