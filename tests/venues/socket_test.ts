@@ -1,60 +1,31 @@
-/** A connection that can be trusted to end: on the machine's own clock, with short limits. */
+/** A connection that can be trusted to end: over real sockets, with short limits. */
 import assert from "node:assert/strict"
 import { createServer, type Server } from "node:http"
+import { createServer as createTcpServer, type Socket as TcpSocket } from "node:net"
+import { Effect, Exit, Fiber, Scope } from "effect"
 import {
-  type AddressInfo,
-  createServer as createTcpServer,
-  type Socket as TcpSocket,
-} from "node:net"
-import { Effect, Exit, Scope } from "effect"
-import { type WebSocket, WebSocketServer } from "ws"
-import { causeText, openConnection, refusal, retryAfterMs } from "../../venues/socket.ts"
+  causeText,
+  type LivenessPolicy,
+  Network,
+  openConnection,
+  refusal,
+  retryAfterMs,
+} from "../../venues/socket.ts"
+import { eventually, ownClock, patience, portOf, socketPeer, venueTest } from "./harness.ts"
 
-const policy = { pingEveryMs: 50, deadAfterMs: 250, handshakeTimeoutMs: 300, closeGraceMs: 100 }
-
-function socketTest<E>(name: string, body: () => Effect.Effect<void, E, Scope.Scope>) {
-  Deno.test(name, () =>
-    Effect.runPromise(
-      Effect.scoped(Effect.suspend(body)).pipe(
-        Effect.timeoutOrElse({
-          duration: 5_000,
-          orElse: () => Effect.die(new Error("took too long")),
-        }),
-      ),
-    ))
+const patient: LivenessPolicy = { pingEveryMs: 50, ...patience }
+const hasty: LivenessPolicy = {
+  ...{ pingEveryMs: 50, deadAfterMs: 250, handshakeTimeoutMs: 300, closeGraceMs: 100 },
 }
 
-const open = (port: number, traffic = { framesReceived: 0, requestsOpen: 0 }) =>
-  openConnection({ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy, traffic })
-
-const openAwaited = (port: number) =>
+const open = (
+  port: number,
+  { policy = patient, traffic = { framesReceived: 0, requestsOpen: 0 }, awaitsClose = false } = {},
+) =>
   openConnection({
-    ...{ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy },
-    ...{ traffic: { framesReceived: 0, requestsOpen: 0 }, awaitsClose: true },
+    ...{ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy, traffic },
+    awaitsClose,
   })
-
-const portOf = (server: { address(): AddressInfo | string | null }) =>
-  (server.address() as AddressInfo).port
-
-/** Accepts connections and does with each what it is told; pongs as a peer should, unless frozen. */
-const peer = Effect.fnUntraced(function* (
-  greet: (socket: WebSocket) => void,
-  options: { readonly autoPong?: boolean } = {},
-) {
-  const server = new WebSocketServer({ host: "127.0.0.1", port: 0, ...options })
-  server.on("connection", greet)
-  yield* Effect.acquireRelease(
-    Effect.promise(() => new Promise<void>((done) => void server.once("listening", done))),
-    () =>
-      Effect.promise(() =>
-        new Promise<void>((done) => {
-          for (const client of server.clients) client.terminate()
-          server.close(() => done())
-        })
-      ),
-  )
-  return { server, port: portOf(server) }
-})
 
 const refusing = Effect.fnUntraced(function* (status: number, headers: Record<string, string>) {
   const server: Server = createServer()
@@ -62,11 +33,11 @@ const refusing = Effect.fnUntraced(function* (status: number, headers: Record<st
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join("")
     socket.end(`HTTP/1.1 ${status} No\r\n${lines}content-length: 0\r\nconnection: close\r\n\r\n`)
   })
-  yield* listening(server)
+  yield* bound(server)
   return portOf(server)
 })
 
-const listening = (
+const bound = (
   server: {
     listen(port: number, host: string, done: () => void): unknown
     close(done: () => void): unknown
@@ -78,27 +49,27 @@ const listening = (
   )
 
 /** The failure that ends a connection, and how long it took. */
-const endOf = (port: number) =>
+const endOf = (port: number, policy = patient) =>
   Effect.gen(function* () {
     const began = performance.now()
     const error = yield* Effect.flip(Effect.gen(function* () {
-      const connection = yield* open(port)
+      const connection = yield* open(port, { policy })
       while (true) yield* connection.pull
     }))
     return { error, reason: error.reason, tookMs: performance.now() - began }
   })
 
-socketTest(
+venueTest(
   "a peer that speaks faster than it is heard has to wait, and nothing is lost",
   () =>
     Effect.gen(function* () {
       const frame = "x".repeat(100_000)
       const frames = 200
-      const { port } = yield* peer((socket) => {
+      const { port } = yield* socketPeer((socket) => {
         for (let at = 0; at < frames; at++) socket.send(`${at} ${frame}`)
       })
       const traffic = { framesReceived: 0, requestsOpen: 0 }
-      const connection = yield* open(port, traffic)
+      const connection = yield* open(port, { traffic })
       // As long as nobody pulls, it stops after what may wait and what was under way.
       let before = -1
       while (traffic.framesReceived !== before || before === 0) {
@@ -114,17 +85,17 @@ socketTest(
     }),
 )
 
-socketTest(
+venueTest(
   "frames arrive in order, whatever their kind, and are counted",
   () =>
     Effect.gen(function* () {
-      const { port } = yield* peer((socket) => {
+      const { port } = yield* socketPeer((socket) => {
         socket.send("one")
         socket.send(new TextEncoder().encode("two €"))
         socket.on("message", (data) => socket.send(`echo ${data}`))
       })
       const traffic = { framesReceived: 0, requestsOpen: 0 }
-      const connection = yield* open(port, traffic)
+      const connection = yield* open(port, { traffic })
       yield* connection.send("hello")
       const seen: Array<string> = []
       while (seen.length < 3) seen.push(...yield* connection.pull)
@@ -133,56 +104,75 @@ socketTest(
     }),
 )
 
-socketTest(
+venueTest(
   "a peer that freezes without a word is noticed within its time",
   () =>
     Effect.gen(function* () {
-      const { port } = yield* peer((socket) => socket.send("last words"), { autoPong: false })
-      const { reason, error, tookMs } = yield* endOf(port)
+      const { port } = yield* socketPeer((socket) => socket.send("last words"), { autoPong: false })
+      const { reason, error, tookMs } = yield* endOf(port, hasty)
       assert.equal(reason._tag, "Silent")
       assert.equal(error.message, "test: stream: no connection for 250 ms")
       assert.ok(tookMs >= 250 && tookMs < 1_500, `${tookMs}`)
     }),
 )
 
-socketTest(
+/** A connection on whose clock time passes as it is told, in steps of a look at the peer. */
+const watched = Effect.fnUntraced(function* (port: number, policy: LivenessPolicy) {
+  const { clock } = yield* ownClock
+  const network = { clock, handshakesOpen: 0, pingsOpen: 0, stirred: 0 }
+  const connection = yield* Effect.provideService(open(port, { policy }), Network, network)
+  const fiber = yield* Effect.forkScoped(Effect.flip(Effect.forever(connection.pull)))
+  const now = () => clock.currentTimeMillisUnsafe()
+  const passTo = (time: number, stepMs: number) =>
+    Effect.gen(function* () {
+      while (now() < time) {
+        yield* Effect.sleep(1)
+        yield* clock.adjust(stepMs)
+      }
+      yield* Effect.sleep(1)
+    })
+  return { network, fiber, now, passTo }
+})
+
+venueTest(
   "silence is noticed a quarter of a ping late at most",
   () =>
     Effect.gen(function* () {
-      const seldom = { ...policy, pingEveryMs: 400, deadAfterMs: 800 }
-      let pongedAt = 0
-      const { port } = yield* peer((socket) => {
+      let pong: (() => void) | undefined
+      const { port } = yield* socketPeer((socket) => {
         // Answers once, between two looks of the other side, and never again.
-        socket.once("ping", () => {
-          setTimeout(() => {
-            pongedAt = performance.now()
-            socket.pong()
-          }, 20)
-        })
+        socket.once("ping", () => pong = () => socket.pong())
       }, { autoPong: false })
-      const connection = yield* openConnection({
-        ...{ venue: "test", doing: "stream", url: `ws://127.0.0.1:${port}`, policy: seldom },
-        traffic: { framesReceived: 0, requestsOpen: 0 },
-      })
-      const error = yield* Effect.flip(Effect.forever(connection.pull))
-      const silentMs = performance.now() - pongedAt
+      const seldom = { ...patient, pingEveryMs: 400, deadAfterMs: 800 }
+      const { fiber, network, passTo } = yield* watched(port, seldom)
+      yield* passTo(400, 50)
+      const answer = yield* eventually(() => pong)
+      yield* passTo(450, 50)
+      answer()
+      yield* eventually(() => network.pingsOpen === 0 || undefined)
+      yield* passTo(1_250, 50)
+      assert.equal(fiber.pollUnsafe(), undefined)
+      yield* passTo(1_300, 50)
+      const error = yield* Fiber.join(fiber)
       assert.equal(error.message, "test: stream: no connection for 800 ms")
-      assert.ok(silentMs >= 795 && silentMs < 1_050, `${silentMs} ms`)
     }),
 )
 
-socketTest("a peer that is quiet but answers pings stays connected", () =>
+venueTest("a peer that is quiet but answers pings stays connected", () =>
   Effect.gen(function* () {
     let pings = 0
-    const { port, server } = yield* peer((socket) => void socket.on("ping", () => pings++))
-    const connection = yield* open(port)
-    const outcome = yield* Effect.timeoutOption(Effect.result(connection.pull), 600)
-    assert.equal(outcome._tag, "None")
+    const { port, server } = yield* socketPeer((socket) => void socket.on("ping", () => pings++))
+    const { fiber, network, now, passTo } = yield* watched(port, hasty)
+    while (now() < 600) {
+      yield* passTo(now() + 25, 12.5)
+      yield* eventually(() => network.pingsOpen === 0 || undefined)
+    }
+    assert.equal(fiber.pollUnsafe(), undefined)
     assert.ok(pings >= 5, `${pings}`)
     assert.equal(server.clients.size, 1)
   }))
 
-socketTest("a handshake that is never answered fails in time", () =>
+venueTest("a handshake that is never answered fails in time", () =>
   Effect.gen(function* () {
     const taken: Array<TcpSocket> = []
     const server = createTcpServer((socket) => {
@@ -190,9 +180,9 @@ socketTest("a handshake that is never answered fails in time", () =>
       socket.on("error", () => {})
       socket.resume()
     })
-    yield* listening(server)
+    yield* bound(server)
     yield* Effect.addFinalizer(() => Effect.sync(() => taken.forEach((socket) => socket.destroy())))
-    const { reason, tookMs } = yield* endOf(portOf(server))
+    const { reason, tookMs } = yield* endOf(portOf(server), hasty)
     assert.deepEqual([reason._tag, reason._tag === "Silent" && reason.what], [
       "Silent",
       "handshake",
@@ -200,7 +190,7 @@ socketTest("a handshake that is never answered fails in time", () =>
     assert.ok(tookMs >= 290 && tookMs < 1_500, `${tookMs}`)
   }))
 
-socketTest(
+venueTest(
   "a refused upgrade is told by its status, and by the time to wait",
   () =>
     Effect.gen(function* () {
@@ -227,27 +217,27 @@ socketTest(
     }),
 )
 
-socketTest("nobody there is Unreachable, at once", () =>
+venueTest("nobody there is Unreachable, at once", () =>
   Effect.gen(function* () {
-    const port = yield* Effect.scoped(Effect.map(peer(() => {}), ({ port }) => port))
+    const port = yield* Effect.scoped(Effect.map(socketPeer(), ({ port }) => port))
     const { error, reason } = yield* endOf(port)
     assert.equal(reason._tag, "Unreachable")
     assert.match(error.message, /ECONNREFUSED/)
   }))
 
-socketTest("an end is told with its code and reason", () =>
+venueTest("an end is told with its code and reason", () =>
   Effect.gen(function* () {
-    const closing = yield* peer((socket) => socket.close(1008, "disconnected"))
+    const closing = yield* socketPeer((socket) => socket.close(1008, "disconnected"))
     const closed = yield* endOf(closing.port)
     assert.equal(closed.error.message, "test: stream: closed with code 1008 (disconnected)")
-    const dropping = yield* peer((socket) => socket.terminate())
+    const dropping = yield* socketPeer((socket) => socket.terminate())
     const dropped = yield* endOf(dropping.port)
     assert.equal(dropped.reason._tag === "Closed" && dropped.reason.code, 1006)
   }))
 
-socketTest("what breaks the protocol ends the connection", () =>
+venueTest("what breaks the protocol ends the connection", () =>
   Effect.gen(function* () {
-    const { port } = yield* peer((socket) => {
+    const { port } = yield* socketPeer((socket) => {
       const raw = (socket as unknown as { readonly _socket: TcpSocket })._socket
       // A text frame with reserved bits set.
       raw.write(new Uint8Array([0xf1, 0x01, 0x41]))
@@ -256,9 +246,9 @@ socketTest("what breaks the protocol ends the connection", () =>
     assert.ok(reason._tag === "Unreachable" || reason._tag === "Closed", reason._tag)
   }))
 
-socketTest("frames that came before the end are not lost", () =>
+venueTest("frames that came before the end are not lost", () =>
   Effect.gen(function* () {
-    const { port } = yield* peer((socket) => {
+    const { port } = yield* socketPeer((socket) => {
       for (let at = 0; at < 50; at++) socket.send(`${at}`)
       socket.close(1000)
     })
@@ -271,17 +261,18 @@ socketTest("frames that came before the end are not lost", () =>
     assert.equal(error.reason._tag, "Closed")
   }))
 
-socketTest(
+venueTest(
   "closing the scope closes the connection, even when the peer is frozen",
   () =>
     Effect.gen(function* () {
       for (const autoPong of [true, false]) {
-        const { port, server } = yield* peer((socket) => {
+        const { port, server } = yield* socketPeer((socket) => {
           // Reads nothing any more, so it never answers a closing handshake.
           if (!autoPong) socket.pause()
         }, { autoPong })
         const scope = yield* Scope.make()
-        yield* Effect.provideService(open(port), Scope.Scope, scope)
+        const opening = open(port, { policy: autoPong ? patient : hasty })
+        yield* Effect.provideService(opening, Scope.Scope, scope)
         assert.equal(server.clients.size, 1)
         const began = performance.now()
         yield* Scope.close(scope, Exit.void)
@@ -292,17 +283,19 @@ socketTest(
     }),
 )
 
-socketTest(
+venueTest(
   "a close that is awaited is over when the scope is, or the grace is",
   () =>
     Effect.gen(function* () {
       for (const answers of [true, false]) {
-        const { port, server } = yield* peer((socket) => {
+        const { port, server } = yield* socketPeer((socket) => {
           // Reads nothing any more, so it never answers a closing handshake.
           if (!answers) socket.pause()
         })
         const scope = yield* Scope.make()
-        yield* Effect.provideService(openAwaited(port), Scope.Scope, scope)
+        const policy = answers ? patient : { ...patient, closeGraceMs: 100 }
+        const opening = open(port, { policy, awaitsClose: true })
+        yield* Effect.provideService(opening, Scope.Scope, scope)
         const began = performance.now()
         yield* Scope.close(scope, Exit.void)
         const tookMs = performance.now() - began
@@ -316,7 +309,7 @@ socketTest(
     }),
 )
 
-socketTest("interrupting the opening leaves nothing behind", () =>
+venueTest("interrupting the opening leaves nothing behind", () =>
   Effect.gen(function* () {
     const taken: Array<TcpSocket> = []
     const server = createTcpServer((socket) => {
@@ -324,7 +317,7 @@ socketTest("interrupting the opening leaves nothing behind", () =>
       socket.on("error", () => {})
       socket.resume()
     })
-    yield* listening(server)
+    yield* bound(server)
     const outcome = yield* Effect.timeoutOption(Effect.scoped(open(portOf(server))), 100)
     assert.equal(outcome._tag, "None")
     while (!taken.every((socket) => socket.destroyed || socket.readableEnded)) {
