@@ -126,7 +126,7 @@ export function journal(options: JournalOptions) {
 }
 
 /** Folds the whole journal; what does not decode is a damaged journal, never skipped. */
-export const readBooks = Effect.fn("Journal.readBooks")(
+const readBooks = Effect.fn("Journal.readBooks")(
   function* (store: EventStore, page: number) {
     const books = emptyBooks()
     while (true) {
@@ -222,7 +222,7 @@ function answerDurable(state: State) {
 }
 
 /** How long an append may take, a slow disk included, before whoever waits gives up. */
-export const JOURNAL_TIMEOUT_MS = 15_000
+const JOURNAL_TIMEOUT_MS = 15_000
 
 /**
  * Appends events and brings `books` up to them, with whatever others have appended in between.

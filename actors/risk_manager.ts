@@ -43,12 +43,7 @@ export interface RiskManagerOptions {
   readonly pendingForMs: number
   /** How long an exit waits for its price to be confirmed by REST. Default 1,500. */
   readonly confirmTimeoutMs?: number
-  /** What takes back entries that rest at the venue. Default: each of them. */
-  readonly cancelEntriesOn?: ReadonlyArray<EntryLoss>
 }
-
-/** What an entry that rests was approved on, and is gone. */
-export type EntryLoss = "feed_lost" | "account_lost" | "halted"
 
 interface State {
   readonly books: Books
@@ -178,21 +173,18 @@ function marked(state: State, { bid, heardAt, instrument, staleAfterMs }: Mark) 
   state.goodUntil.set(instrument, heardAt + staleAfterMs)
 }
 
-const allLosses: ReadonlyArray<EntryLoss> = ["feed_lost", "account_lost", "halted"]
-
-/** Entries that rest at the venue although nothing new could be approved in their place. */
+/** Entries that rest at the venue, and what they were approved on is gone. */
 function entriesToCancel(
   { books }: State,
   { event }: JournalRecord,
-  { cancelEntriesOn = allLosses, venue }: RiskManagerOptions,
+  { venue }: RiskManagerOptions,
 ): ReadonlyArray<string> {
   const rests = ({ purpose, status, type, venue: at }: Order) =>
     at === venue && purpose === "open" && type !== "market" &&
     (status === "accepted" || status === "partially_filled")
   const isLost = ({ instrument }: Order) =>
-    (cancelEntriesOn.includes("feed_lost") && isOut(books.feeds.get(venue))) ||
-    (cancelEntriesOn.includes("account_lost") && !books.accounts.get(venue)?.ready) ||
-    (cancelEntriesOn.includes("halted") && books.halts.has(instrument))
+    isOut(books.feeds.get(venue)) || !books.accounts.get(venue)?.ready ||
+    books.halts.has(instrument)
   switch (event._tag) {
     case "FeedLost":
     case "AccountLost":

@@ -36,7 +36,7 @@ export function beginRecovery(state: State, actor: Context) {
 }
 
 /** A hole on a healthy stream: ids are dense, and some are missing. */
-export function fillHole(state: State, line: Line, trade: Trade, actor: Context) {
+function fillHole(state: State, line: Line, trade: Trade, actor: Context) {
   const cause = `after ${line.last?.tradeId ?? "nothing"} came ${trade.tradeId}`
   const filling = hold(line, cause)
   if (filling === undefined) return
@@ -79,7 +79,7 @@ function fill(state: State, filling: Filling, actor: Context) {
 }
 
 /** Keeps a trade until those before it are known; too many of them are an outage of their own. */
-export function keepForLater(state: State, { held }: Filling, trade: Trade) {
+function keepForLater(state: State, { held }: Filling, trade: Trade) {
   held.push(trade)
   if (held.length > state.options.heldMax) cut(state, new Overrun({ waiting: held.length }))
 }
@@ -156,7 +156,7 @@ export function confirmWhenFilled(state: State, actor: Context) {
   actor.fork(confirmAccount(state, heardConnection, actor))
 }
 
-export function isFilling({ lines }: State): boolean {
+function isFilling({ lines }: State): boolean {
   for (const { filling } of lines.values()) if (filling !== undefined) return true
   return false
 }

@@ -20,7 +20,7 @@ const DAYS_AHEAD = 14
 const CALENDAR_RETRY_MS = 60_000
 
 /** A share is named without a stroke. */
-export function hasSessions({ instrument }: Pick<Line, "instrument">): boolean {
+function hasSessions({ instrument }: Pick<Line, "instrument">): boolean {
   return !instrument.includes("/")
 }
 
@@ -39,8 +39,7 @@ export function sessionOf(state: State, line: Line, ourNow: number): Session | u
 
 export function isOpen(state: State, line: Line, now: number): boolean {
   const session = sessionOf(state, line, now)
-  return session === undefined ||
-    (state.options.tradingPhases ?? ["core"]).includes(session.phase)
+  return session === undefined || session.phase === "core"
 }
 
 function ruled(now: number): ReadonlyArray<TradingDay> {

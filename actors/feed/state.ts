@@ -43,8 +43,6 @@ export interface FeedOptions extends Partial<FeedLimits> {
   /** How long after its end a bar waits for late trades. */
   readonly barGraceMs: number
   readonly showEveryMs: number
-  /** Sessions in which entries are allowed, where an instrument has sessions. */
-  readonly tradingPhases?: ReadonlyArray<SessionPhase>
 }
 
 export interface FeedLimits {
@@ -68,8 +66,6 @@ export interface FeedLimits {
   /** Between two attempts to have the account compared after an outage. */
   readonly reconcileRetryMs: number
   readonly reconcileTimeoutMs: number
-  /** How long the price of an exit may be asked for. */
-  readonly confirmTimeoutMs: number
   /** Trades kept per instrument: to know repeats, and to correct a bar that is forming. */
   readonly recentTradesMax: number
   readonly calendarEveryMs: number
@@ -87,7 +83,6 @@ export const feedDefaults: FeedLimits = {
   heldMax: 20_000,
   reconcileRetryMs: 500,
   reconcileTimeoutMs: 15_000,
-  confirmTimeoutMs: 1_500,
   recentTradesMax: 4_096,
   calendarEveryMs: 6 * 3_600_000,
 }
