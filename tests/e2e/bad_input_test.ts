@@ -1,7 +1,7 @@
 /** Whatever is wrong with the input is said in one line, and leaves nothing behind. */
 import assert from "node:assert/strict"
-import type { VenueAddress } from "./api.ts"
 import { Process, startKeel, temporaryFolder } from "./process.ts"
+import { addressesOf, binanceKeys, binanceUrls } from "./venue.ts"
 
 interface Case {
   readonly name: string
@@ -135,26 +135,24 @@ for (const damaged of ["keel.db", "venue.db", "alpaca.db"]) {
 Deno.test("bad input: a wrong key is refused by the venue, in one line without it", async () => {
   await using folder = await temporaryFolder()
   await using venue = new Process("venue", ["--port", "0"])
-  const [line] = await venue.printed(/^\{.*\}$/m)
-  const { rest, ws, wsApi, key }: VenueAddress = JSON.parse(line).binance
+  const { binance } = await addressesOf(venue)
   const config = `${folder.path}/keel.json`
   Deno.writeTextFileSync(
     config,
-    JSON.stringify({
-      mode: "paper",
-      venues: { binance: { restUrl: rest, streamUrl: ws, wsApiUrl: wsApi } },
-    }),
+    JSON.stringify({ mode: "paper", venues: { binance: binanceUrls(binance) } }),
   )
-  for (const [id, secret] of [["a-wrong-key", "s3cret"], [key, "a-wrong-s3cret"]] as const) {
+  for (
+    const [key, secret] of [["a-wrong-key", "s3cret"], [binance.key, "a-wrong-s3cret"]] as const
+  ) {
     await using keel = new Process(
       "start",
       ["--port", "0", "--data", `${folder.path}/data`, "--config", config],
-      { BINANCE_API_KEY: id, BINANCE_API_SECRET: secret },
+      binanceKeys({ ...binance, key, secret }),
     )
     const { code } = await keel.status()
     assert.equal(code, 1)
     assert.match(keel.stderr, /^keel: binance: .*check BINANCE_API_KEY and BINANCE_API_SECRET\n$/)
-    assert.ok(!keel.stderr.includes("s3cret") && !keel.stderr.includes(id), keel.stderr)
+    assert.ok(!keel.stderr.includes("s3cret") && !keel.stderr.includes(key), keel.stderr)
     assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["keel.json"])
   }
 })

@@ -4,9 +4,10 @@ import type { Books } from "../../domain/books.ts"
 import { toNumber, zero } from "../../domain/decimal.ts"
 import { venueOf } from "../../domain/instrument.ts"
 import type { Overview } from "../../domain/overview.ts"
+import { isOpen } from "../../domain/order.ts"
 import { assetsOf } from "../../domain/position.ts"
 import type { VenueBooks } from "../../venues/simulator/binance.ts"
-import { foldedJournal, stateOf } from "./api.ts"
+import { Fold, stateOf } from "./api.ts"
 import { eventually } from "./process.ts"
 
 /** Of every simulated account, in its money. */
@@ -72,10 +73,9 @@ export function assertIsVenues({ accounts, positions }: Books, held: Holdings) {
   }
 }
 
-function isQuiet(books: Books): boolean {
-  return [...books.orders.values()].every(({ status }) =>
-    ["filled", "canceled", "expired", "rejected"].includes(status)
-  )
+/** Every order that is shown, by name. */
+function ordersOf({ orders }: Overview): string {
+  return orders.map(({ clientOrderId }) => clientOrderId).toSorted().join()
 }
 
 /** Reconciled, and nothing in flight: the moment at which both sides can be compared. */
@@ -84,18 +84,21 @@ export async function quietMoment(
   control: string,
   patienceMs = 30_000,
 ): Promise<{ readonly state: Overview; readonly books: Books; readonly held: Holdings }> {
-  return await eventually(
+  await using fold = await Fold.open(url)
+  const moment = await eventually(
     async () => {
       const state = await stateOf(url)
-      const books = await foldedJournal(url, state.seq)
+      const books = await fold.upTo(state.seq)
       const isReady = state.accounts.every(({ status }) => status === "ready")
-      if (!isReady || !isQuiet(books)) return undefined
+      if (!isReady || [...books.orders.values()].some(isOpen)) return undefined
       const held = await holdingsAt(control)
+      // Nothing was sent while the venue was asked.
       const after = await stateOf(url)
-      return after.orders.length === state.orders.length ? { state, books, held } : undefined
+      return ordersOf(after) === ordersOf(state) ? { state, books, held } : undefined
     },
     (moment) => moment !== undefined,
     patienceMs,
     50,
-  ).then((moment) => moment ?? assert.fail("there was none"))
+  )
+  return moment ?? assert.fail("there was none")
 }

@@ -4,27 +4,14 @@
 /// <reference lib="dom" />
 import assert from "node:assert/strict"
 import { axe, browser, type Page } from "../browser.ts"
-import { stateOf, type VenueAddress, venueBalances } from "./api.ts"
+import { intentsAt, stateOf } from "./api.ts"
+import { holdingsAt } from "./books.ts"
 import { eventually, Process, temporaryFolder } from "./process.ts"
+import { addressesOf, binanceKeys, binanceUrls, nervousConfig, pairs } from "./venue.ts"
 
 const pauseButton = "#pause-slot button"
-const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
-
-/** Trades often, so that there is something to close. */
-function nervousConfig({ rest, ws, wsApi }: VenueAddress): string {
-  return JSON.stringify({
-    mode: "paper",
-    venues: { binance: { restUrl: rest, streamUrl: ws, wsApiUrl: wsApi } },
-    strategies: pairs.map((pair) => ({
-      strategy: "mean_reversion",
-      instrument: `${pair}.BINANCE`,
-      interval: "1s",
-      params: { period: 10, deviations: 1 },
-      notional: "500",
-    })),
-    risk: { maxOrdersPerMinute: 600 },
-  })
-}
+/** Holds what it buys for a while, so that there is something to close. */
+const params = { period: 10, deviations: 1 }
 
 Deno.test({
   name: "the dashboard over the real runtime",
@@ -35,15 +22,13 @@ Deno.test({
   async fn(t) {
     await using folder = await temporaryFolder()
     await using venue = new Process("venue", ["--port", "0", "--seed", "3"])
-    const [line] = await venue.printed(/^\{.*\}$/m)
-    const address: VenueAddress = JSON.parse(line).binance
-    Deno.writeTextFileSync(`${folder.path}/keel.json`, nervousConfig(address))
+    const { binance, control } = await addressesOf(venue)
+    const instruments = pairs.map((pair) => `${pair}.BINANCE`)
+    const config = nervousConfig({ binance: binanceUrls(binance) }, instruments, params)
+    Deno.writeTextFileSync(`${folder.path}/keel.json`, config)
     const args = ["--data", `${folder.path}/data`, "--config", `${folder.path}/keel.json`]
-    const env = {
-      KEEL_LOG: "warn",
-      BINANCE_API_KEY: address.key,
-      BINANCE_API_SECRET: address.secret,
-    }
+    const env = { KEEL_LOG: "warn", ...binanceKeys(binance) }
+    const held = async () => (await holdingsAt(control)).get("binance")!
     const start = async (port: string) => {
       const keel = new Process("start", ["--port", port, ...args], env)
       const [, url = ""] = await keel.printed(/keel ready url=(\S+)/)
@@ -88,8 +73,8 @@ Deno.test({
           (state) => state.tradingState === "halted",
           5_000,
         )
-        const newest = () => stateOf(url).then(({ orders }) => orders.length)
-        const before = paused.orders.length
+        const newest = async () => intentsAt("binance", await stateOf(url))
+        const before = intentsAt("binance", paused)
         await new Promise((resolve) => setTimeout(resolve, 8_000))
         assert.equal(await newest(), before)
         await page.click(pauseButton)
@@ -113,8 +98,10 @@ Deno.test({
           (state) =>
             state.positions.every((each) =>
               each.instrument !== instrument || each.control === "hold"
+            ) && state.orders.every((each) =>
+              each.instrument !== instrument || each.status === "filled"
             ),
-          5_000,
+          15_000,
         )
         if (await page.locator(row).count() > 0) {
           await page.click(`${row} button.close`)
@@ -126,8 +113,8 @@ Deno.test({
         }
         await page.waitForSelector(row, { state: "detached" })
         const base = instrument.split("/")[0]!
-        const held = (await venueBalances(address)).get(base) ?? 0
-        assert.ok(held < 0.01, `the venue still holds ${held} ${base}`)
+        const left = (await held()).get(base) ?? 0
+        assert.ok(left < 0.01, `the venue still holds ${left} ${base}`)
       })
 
       await t.step("flattened, the venue holds nothing of ours", async () => {
@@ -148,10 +135,10 @@ Deno.test({
           ),
         )
         // What is left is dust: less than the venue would take as an order.
-        for (const [asset, held] of await venueBalances(address)) {
+        for (const [asset, left] of await held()) {
           if (asset === "USDT") continue
-          const worth = held * (prices.get(asset) ?? 0)
-          assert.ok(worth < 5, `${held} ${asset} are worth ${worth}`)
+          const worth = left * (prices.get(asset) ?? 0)
+          assert.ok(worth < 5, `${left} ${asset} are worth ${worth}`)
         }
       })
 

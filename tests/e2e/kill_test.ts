@@ -8,9 +8,11 @@ import assert from "node:assert/strict"
 import type { Books } from "../../domain/books.ts"
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { Overview } from "../../domain/overview.ts"
-import { stateOf, type VenueAddress } from "./api.ts"
+import { limits } from "../../limits.ts"
+import { command, stateOf } from "./api.ts"
 import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
+import { addressesOf, binanceKeys, binanceUrls, nervousConfig, pairs } from "./venue.ts"
 
 const KILLS = 10
 
@@ -45,33 +47,14 @@ function assertIsFold(state: Overview, books: Books) {
 Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's fold, and the venue's`, async () => {
   await using folder = await temporaryFolder()
   await using venue = new Process("venue", ["--port", "0", "--seed", "7"])
-  const [line] = await venue.printed(/^\{.*\}$/m)
-  const { binance, control }: { binance: VenueAddress; control: string } = JSON.parse(line)
+  const { binance, control } = await addressesOf(venue)
   const config = `${folder.path}/keel.json`
-  const pairs = ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"]
-  Deno.writeTextFileSync(
-    config,
-    JSON.stringify({
-      mode: "paper",
-      venues: {
-        binance: { restUrl: binance.rest, streamUrl: binance.ws, wsApiUrl: binance.wsApi },
-      },
-      // Nervous on purpose: something is nearly always under way when the process dies.
-      strategies: pairs.map((pair) => ({
-        strategy: "mean_reversion",
-        instrument: `${pair}.BINANCE`,
-        interval: "1s",
-        params: { period: 4, deviations: 0.5 },
-        notional: "500",
-      })),
-      risk: { maxOrdersPerMinute: 600 },
-    }),
-  )
+  const instruments = pairs.map((pair) => `${pair}.BINANCE`)
+  Deno.writeTextFileSync(config, nervousConfig({ binance: binanceUrls(binance) }, instruments))
   const args = ["--data", `${folder.path}/data`, "--config", config]
-  const env = { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret }
   const ordersSeen: Array<number> = []
   for (let kill = 0; kill <= KILLS; kill++) {
-    const { keel, url } = await startKeel(args, env)
+    const { keel, url } = await startKeel(args, binanceKeys(binance))
     await using _ = keel
     const { state, books, held } = await quietMoment(url, control)
     assertIsFold(state, books)
@@ -81,13 +64,29 @@ Deno.test(`after kill -9 at ${KILLS} random moments the state is the journal's f
     ordersSeen.push(ids.length)
     if (kill === KILLS) break
     // While it trades: not before this life has sent something of its own.
-    await eventually(() => stateOf(url), ({ orders }) => orders.length > ids.length, 30_000, 20)
+    await eventually(() => stateOf(url), ({ orders }) => orders.length > ids.length, 30_000)
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 1_500))
     keel.signal("SIGKILL")
     await keel.status()
   }
   assert.ok((ordersSeen.at(-1) ?? 0) >= KILLS, `it did trade: ${ordersSeen}`)
 })
+
+/** The state once fees and profit stand still: the last fill has been valued, too. */
+async function valued(url: string): Promise<Overview> {
+  const moneyOf = ({ equity }: Overview) => `${equity.realisedPnl} ${equity.fees}`
+  let before = ""
+  return await eventually(
+    () => stateOf(url),
+    (state) => {
+      const isStill = moneyOf(state) === before
+      before = moneyOf(state)
+      return isStill
+    },
+    30_000,
+    4 * limits.account.valueEveryMs,
+  )
+}
 
 Deno.test("kill -9 and start again: pause, positions, orders and assignments of the simulated account are there", async () => {
   await using folder = await temporaryFolder()
@@ -100,30 +99,24 @@ Deno.test("kill -9 and start again: pause, positions, orders and assignments of 
       positions.length > 0 && orders.every(({ status }) => status === "filled"),
     120_000,
   )
-  const pause = { commandId: "pause", type: "pause", scope: { kind: "all" } }
-  await fetch(`${first.url}/api/v1/commands`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(pause),
-  }).then((answer) => answer.body?.cancel())
-  await eventually(() => stateOf(first.url), (state) => state.tradingState === "halted", 5_000)
+  await command(first.url, { type: "pause", scope: { kind: "all" } })
   await eventually(
     () => stateOf(first.url),
-    ({ orders }) => orders.every(({ status }) => status === "filled"),
-    5_000,
+    ({ orders, tradingState }) =>
+      tradingState === "halted" && orders.every(({ status }) => status === "filled"),
+    15_000,
   )
-  // The last fill has been valued, too.
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
-  const halted = await stateOf(first.url)
+  const halted = await valued(first.url)
   first.keel.signal("SIGKILL")
   await first.keel.status()
   const second = await startKeel(args)
   await using __ = second.keel
-  const after = await eventually(
+  await eventually(
     () => stateOf(second.url),
     ({ accounts }) => accounts.every(({ status }) => status === "ready"),
     15_000,
   )
+  const after = await valued(second.url)
   assert.equal(after.tradingState, "halted")
   assert.deepEqual(after.orders, halted.orders)
   assert.deepEqual(after.fills, halted.fills)

@@ -6,15 +6,24 @@
  */
 import assert from "node:assert/strict"
 import { fileURLToPath } from "node:url"
-import { Effect } from "effect"
-import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
+import type { EventOf, EventTag, JournalRecord } from "../../domain/event.ts"
 import type { FeedInstrumentView, FeedView, Overview } from "../../domain/overview.ts"
 import type { VenueBooks } from "../../venues/simulator/binance.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import type { Strike } from "../../venues/simulator/faults.ts"
-import { type AlpacaAddress, command, stateOf, type VenueAddress } from "./api.ts"
+import { command, JournalStream, stateOf } from "./api.ts"
 import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, taskArguments, temporaryFolder } from "./process.ts"
+import {
+  type Addresses,
+  addressesOf,
+  alpacaKeys,
+  alpacaUrls,
+  binanceKeys,
+  binanceUrls,
+  nervousConfig,
+  pairs,
+} from "./venue.ts"
 
 export type VenueName = "binance" | "alpaca"
 
@@ -44,7 +53,7 @@ interface AlpacaBooks {
 
 const SEED = 3
 const traded = {
-  binance: ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"],
+  binance: pairs,
   alpaca: ["AAPL", "MSFT", "SPY"],
 } as const
 /** Its stream is a connection of its own: what happens to shares happens to it as well. */
@@ -53,47 +62,11 @@ const watched = { binance: traded.binance, alpaca: [...traded.alpaca, "BTC/USD"]
 /** An order that passed the gate before it fell may be on its way for so long, on a busy machine. */
 const IN_FLIGHT_MS = 500
 
-interface Addresses {
-  readonly binance: VenueAddress
-  readonly alpaca: AlpacaAddress
-  readonly control: string
-}
-
-/** The venue's part of the configuration, and the keys. */
+/** Where the venue is, and the keys. */
 function connection(venue: VenueName, { binance, alpaca }: Addresses) {
-  const instruments = watched[venue]
-  if (venue === "binance") {
-    const { rest: restUrl, ws: streamUrl, wsApi: wsApiUrl } = binance
-    return {
-      config: { instruments, restUrl, streamUrl, wsApiUrl },
-      keys: { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret },
-    }
-  }
-  const { trading, data, dataStream, tradingStream } = alpaca
-  return {
-    config: {
-      instruments,
-      ...{ tradingUrl: trading, dataUrl: data },
-      ...{ dataStreamUrl: dataStream, tradingStreamUrl: tradingStream },
-    },
-    keys: { APCA_API_KEY_ID: alpaca.key, APCA_API_SECRET_KEY: alpaca.secret },
-  }
-}
-
-/** Trades often, so that every fault finds something to spoil. */
-function nervousConfig(venue: VenueName, config: object): string {
-  return JSON.stringify({
-    mode: "paper",
-    venues: { [venue]: config },
-    strategies: traded[venue].map((symbol) => ({
-      strategy: "mean_reversion",
-      instrument: `${symbol}.${venue.toUpperCase()}`,
-      interval: "1s",
-      params: { period: 4, deviations: 0.5 },
-      notional: "500",
-    })),
-    risk: { maxOrdersPerMinute: 600 },
-  })
+  return venue === "binance"
+    ? { urls: binanceUrls(binance), keys: binanceKeys(binance) }
+    : { urls: alpacaUrls(alpaca), keys: alpacaKeys(alpaca) }
 }
 
 /** The venue of the task, or one that differs from it in its patience. */
@@ -137,7 +110,7 @@ export class OutageWorld implements AsyncDisposable {
     readonly url: string,
     readonly venue: VenueName,
     readonly addresses: Addresses,
-    private readonly journal: ReadableStreamDefaultReader<Uint8Array>,
+    private readonly journal: JournalStream,
     private readonly resources: AsyncDisposableStack,
   ) {
     this.#reading = this.#read()
@@ -147,22 +120,23 @@ export class OutageWorld implements AsyncDisposable {
   static async start({ venue, slotHeldMs }: WorldOptions): Promise<OutageWorld> {
     await using starting = new AsyncDisposableStack()
     const folder = starting.use(await temporaryFolder())
-    const line = slotHeldMs === undefined
-      ? (await starting.use(new Process("venue", ["--port", "0", "--seed", String(SEED)]))
-        .printed(/^\{.*\}$/m))[0]
-      : await starting.use(new PatientVenue(slotHeldMs)).line()
-    const addresses: Addresses = JSON.parse(line)
-    const { config, keys } = connection(venue, addresses)
+    const addresses = slotHeldMs === undefined
+      ? await addressesOf(
+        starting.use(new Process("venue", ["--port", "0", "--seed", String(SEED)])),
+      )
+      : JSON.parse(await starting.use(new PatientVenue(slotHeldMs)).line())
+    const { urls, keys } = connection(venue, addresses)
     const file = `${folder.path}/keel.json`
-    Deno.writeTextFileSync(file, nervousConfig(venue, config))
+    const venues = { [venue]: { ...urls, instruments: watched[venue] } }
+    const instruments = traded[venue].map((symbol) => `${symbol}.${venue.toUpperCase()}`)
+    Deno.writeTextFileSync(file, nervousConfig(venues, instruments))
     const { keel, url } = await startKeel(["--data", `${folder.path}/data`, "--config", file], {
       ...keys,
       KEEL_LOG: "error",
     })
     starting.use(keel)
-    const { body } = await fetch(`${url}/api/v1/events?from=0`)
-    assert.ok(body)
-    const world = new OutageWorld(url, venue, addresses, body.getReader(), starting.move())
+    const journal = await JournalStream.open(url)
+    const world = new OutageWorld(url, venue, addresses, journal, starting.move())
     try {
       await world.next("OrderFilled", { timeoutMs: 30_000 })
       return world
@@ -406,7 +380,6 @@ export class OutageWorld implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose]() {
-    // By the body and not by a signal: Deno forgets the signal of a request that has been answered.
     await this.journal.cancel()
     await this.#reading
     await this.resources.disposeAsync()
@@ -418,19 +391,8 @@ export class OutageWorld implements AsyncDisposable {
   }
 
   async #read() {
-    let rest = ""
-    const decoder = new TextDecoder()
-    while (true) {
-      const { done, value } = await this.journal.read()
-      if (done) return
-      const messages = (rest + decoder.decode(value, { stream: true })).split("\n\n")
-      rest = messages.pop() ?? ""
-      for (const message of messages) {
-        const data = message.split("\n").filter((line) => line.startsWith("data:"))
-        if (data.length === 0) continue
-        const record = JSON.parse(data.map((line) => line.slice(5)).join("\n"))
-        this.records.push({ ...record, event: Effect.runSync(decodeEvent(record.event)) })
-      }
+    for await (const records of this.journal.batches()) {
+      this.records.push(...records)
       this.#wake()
     }
   }
@@ -449,8 +411,10 @@ function outages(records: ReadonlyArray<JournalRecord>) {
   return found
 }
 
-/** An order that opens needs a feed that streams and an account that is reconciled. */
-/** Of what left: an intent that was written when the gate fell is stopped before it is sent. */
+/**
+ * An order that opens needs a feed that streams and an account that is reconciled. Of what left: an
+ * intent that was written when the gate fell is stopped before it is sent.
+ */
 function assertNothingOpenedBlindly(records: ReadonlyArray<JournalRecord>) {
   const stopped = new Set(
     records.flatMap(({ event }) =>

@@ -14,15 +14,16 @@ import type { StoredRecord } from "../../storage/event_store.ts"
 import { fileName, openKvEventStore } from "../../storage/kv.ts"
 import type { VenueBooks } from "../../venues/simulator/binance.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
-import { command, stateOf, type VenueAddress } from "./api.ts"
+import { command, stateOf } from "./api.ts"
 import { assertIsVenues, quietMoment } from "./books.ts"
 import type { Line } from "./owner_child.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
+import { addressesOf, binanceKeys, binanceUrls, nervousConfig, pairs } from "./venue.ts"
 
 const KILLS = 2
 const TAKEOVERS = 4
 /** Of one takeover: a process may be frozen inside a transaction, and then nobody can write. */
-const FREEZES_MAX = 5
+const FREEZES_MAX = 20
 const FOLDERS = 10
 const CONTENDERS = 10
 const JOURNAL_MAX = 100_000
@@ -50,8 +51,7 @@ async function knownOf(folder: string, clientOrderId: string): Promise<ReadonlyA
 Deno.test("case 46: kill -9 of the owner between side effect and reply: exactly one order at the venue", async () => {
   await using folder = await temporaryFolder()
   await using venue = new Process("venue", ["--port", "0", "--seed", "11"])
-  const [line] = await venue.printed(/^\{.*\}$/m)
-  const { binance, control }: { binance: VenueAddress; control: string } = JSON.parse(line)
+  const { binance, control } = await addressesOf(venue)
   const venueBooks = async (): Promise<VenueBooks> =>
     (await (await fetch(`${control}/books`)).json()).binance
   const assertOneAtVenue = async (id: string) => {
@@ -65,30 +65,13 @@ Deno.test("case 46: kill -9 of the owner between side effect and reply: exactly 
     assert.equal(answer.status, 201, await answer.text())
   }
   const config = `${folder.path}/keel.json`
-  Deno.writeTextFileSync(
-    config,
-    JSON.stringify({
-      mode: "paper",
-      venues: {
-        binance: { restUrl: binance.rest, streamUrl: binance.ws, wsApiUrl: binance.wsApi },
-      },
-      // Nervous on purpose, so that the next order is never far.
-      strategies: ["BTC/USDT", "ETH/USDT", "SOL/USDT", "BNB/USDT"].map((pair) => ({
-        strategy: "mean_reversion",
-        instrument: `${pair}.BINANCE`,
-        interval: "1s",
-        params: { period: 4, deviations: 0.5 },
-        notional: "500",
-      })),
-      risk: { maxOrdersPerMinute: 600 },
-    }),
-  )
+  const instruments = pairs.map((pair) => `${pair}.BINANCE`)
+  Deno.writeTextFileSync(config, nervousConfig({ binance: binanceUrls(binance) }, instruments))
   const data = `${folder.path}/data`
   const args = ["--data", data, "--config", config]
-  const env = { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret }
   const struck: Array<string> = []
   for (let kill = 0; kill <= KILLS; kill++) {
-    const { keel, url } = await startKeel(args, env)
+    const { keel, url } = await startKeel(args, binanceKeys(binance))
     await using _ = keel
     if (kill === KILLS) {
       await command(url, { type: "pause", scope: { kind: "all" } })
@@ -217,7 +200,7 @@ class Owner implements AsyncDisposable {
     return status
   }
 
-  async until(isWanted: (owner: Owner) => boolean, timeoutMs = 15_000) {
+  async until(isWanted: (owner: Owner) => boolean, timeoutMs = 60_000) {
     await eventually(
       () => Promise.resolve(this),
       isWanted,
@@ -321,7 +304,7 @@ Deno.test(`case 46: ${FOLDERS * CONTENDERS} concurrent activations of ${FOLDERS}
     { length: CONTENDERS },
     () => processes.use(new Owner(["contend", ...folders])),
   )
-  for (const each of contenders) await each.until(() => each.all("ready").length === 1, 30_000)
+  for (const each of contenders) await each.until(() => each.all("ready").length === 1)
   const pids = new Set(contenders.map(({ pid }) => pid))
 
   /** All at once for every folder; who has each one now. */

@@ -6,67 +6,59 @@
  */
 import assert from "node:assert/strict"
 import { venueOf } from "../../domain/instrument.ts"
-import { type AlpacaAddress, command, stateOf, type VenueAddress } from "./api.ts"
+import { command, intentsAt, stateOf } from "./api.ts"
 import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, temporaryFolder } from "./process.ts"
-
-interface Venues {
-  readonly binance: VenueAddress
-  readonly alpaca: AlpacaAddress
-  readonly control: string
-}
+import {
+  type Addresses,
+  addressesOf,
+  alpacaKeys,
+  alpacaUrls,
+  binanceKeys,
+  binanceUrls,
+  nervousConfig,
+} from "./venue.ts"
 
 const KILLS = 3
 
-async function startVenues(): Promise<{ readonly venue: Process; readonly addresses: Venues }> {
-  const venue = new Process("venue", ["--port", "0", "--seed", "11"])
-  const [line] = await venue.printed(/^\{.*\}$/m)
-  return { venue, addresses: JSON.parse(line) }
+interface Place extends AsyncDisposable {
+  readonly folder: string
+  readonly addresses: Addresses
+  readonly keys: ReturnType<typeof binanceKeys> & ReturnType<typeof alpacaKeys>
+  /** Of a Keel that trades at both. */
+  readonly args: ReadonlyArray<string>
 }
 
-function keysOf({ binance, alpaca }: Venues) {
-  return {
-    BINANCE_API_KEY: binance.key,
-    BINANCE_API_SECRET: binance.secret,
-    APCA_API_KEY_ID: alpaca.key,
-    APCA_API_SECRET_KEY: alpaca.secret,
+/** Both venues in one process of their own, and a configuration; `tradingUrl` may be another way. */
+async function startVenues(tradingUrl?: string): Promise<Place> {
+  await using resources = new AsyncDisposableStack()
+  const { path } = resources.use(await temporaryFolder())
+  const venue = resources.use(new Process("venue", ["--port", "0", "--seed", "11"]))
+  const addresses = await addressesOf(venue)
+  const { alpaca, binance } = addresses
+  const config = `${path}/keel.json`
+  const venues = {
+    binance: binanceUrls(binance),
+    alpaca: { ...alpacaUrls(alpaca), ...tradingUrl !== undefined && { tradingUrl } },
   }
-}
-
-/** Nervous on purpose: something is nearly always under way. */
-function configOf({ binance, alpaca }: Venues, tradingUrl = alpaca.trading) {
-  const { data: dataUrl, dataStream: dataStreamUrl, tradingStream: tradingStreamUrl } = alpaca
+  const pairs = ["BTC/USDT.BINANCE", "ETH/USDT.BINANCE"]
+  const shares = ["AAPL.ALPACA", "MSFT.ALPACA", "SPY.ALPACA"]
+  Deno.writeTextFileSync(config, nervousConfig(venues, [...pairs, ...shares]))
+  const kept = resources.move()
   return {
-    mode: "paper",
-    venues: {
-      binance: { restUrl: binance.rest, streamUrl: binance.ws, wsApiUrl: binance.wsApi },
-      alpaca: { tradingUrl, dataUrl, dataStreamUrl, tradingStreamUrl },
-    },
-    strategies: ["BTC/USDT.BINANCE", "ETH/USDT.BINANCE", "AAPL.ALPACA", "MSFT.ALPACA", "SPY.ALPACA"]
-      .map((instrument) => ({
-        strategy: "mean_reversion",
-        instrument,
-        interval: "1s",
-        params: { period: 4, deviations: 0.5 },
-        notional: "500",
-      })),
-    risk: { maxOrdersPerMinute: 600 },
+    ...{ folder: path, addresses },
+    keys: { ...binanceKeys(binance), ...alpacaKeys(alpaca) },
+    args: ["--data", `${path}/data`, "--config", config],
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }
 
 Deno.test(`after ${KILLS} kill -9 while both venues trade, our books are theirs`, async () => {
-  await using folder = await temporaryFolder()
-  const { venue, addresses } = await startVenues()
-  await using _ = venue
-  const config = `${folder.path}/keel.json`
-  Deno.writeTextFileSync(config, JSON.stringify(configOf(addresses)))
-  const args = ["--data", `${folder.path}/data`, "--config", config]
-  const count = (orders: ReadonlyArray<{ readonly instrument: string }>, venue: string) =>
-    orders.filter(({ instrument }) => venueOf(instrument) === venue).length
+  await using place = await startVenues()
   for (let kill = 0; kill <= KILLS; kill++) {
-    const { keel, url } = await startKeel(args, keysOf(addresses))
-    await using __ = keel
-    const { state, books, held } = await quietMoment(url, addresses.control, 60_000)
+    const { keel, url } = await startKeel(place.args, place.keys)
+    await using _ = keel
+    const { state, books, held } = await quietMoment(url, place.addresses.control, 60_000)
     assertIsVenues(books, held)
     const ids = [...books.orders.keys()]
     assert.equal(new Set(ids).size, ids.length)
@@ -74,9 +66,8 @@ Deno.test(`after ${KILLS} kill -9 while both venues trade, our books are theirs`
     const trading = kill === 0 ? ["binance", "alpaca"] : kill < KILLS ? ["binance"] : ["alpaca"]
     await eventually(
       () => stateOf(url),
-      ({ orders }) => trading.every((each) => count(orders, each) > count(state.orders, each)),
+      (now) => trading.every((each) => intentsAt(each, now) > intentsAt(each, state)),
       150_000,
-      20,
     )
     if (kill === KILLS) break
     await new Promise((resolve) => setTimeout(resolve, Math.random() * 1_000))
@@ -86,19 +77,13 @@ Deno.test(`after ${KILLS} kill -9 while both venues trade, our books are theirs`
 })
 
 Deno.test("a venue that is not there at the start is let in when it is; the other one trades meanwhile", async () => {
-  await using folder = await temporaryFolder()
-  const { venue, addresses } = await startVenues()
-  await using _ = venue
-  const config = `${folder.path}/keel.json`
   // A port that answers only later.
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 })
   const { port } = listener.addr
   listener.close()
-  const late = `http://127.0.0.1:${port}`
-  Deno.writeTextFileSync(config, JSON.stringify(configOf(addresses, late)))
-  const args = ["--data", `${folder.path}/data`, "--config", config]
-  const { keel, url } = await startKeel(args, keysOf(addresses))
-  await using __ = keel
+  await using place = await startVenues(`http://127.0.0.1:${port}`)
+  const { keel, url } = await startKeel(place.args, place.keys)
+  await using _ = keel
   assert.match(keel.stderr, /alpaca: .*starting without it, and trying again/)
   await eventually(
     () => stateOf(url),
@@ -110,7 +95,7 @@ Deno.test("a venue that is not there at the start is let in when it is; the othe
     "binance ready",
     "alpaca down",
   ])
-  await using ___ = forward(port, addresses.alpaca.trading)
+  await using __ = forward(port, place.addresses.alpaca.trading)
   const after = await eventually(
     () => stateOf(url),
     ({ accounts, fills }) =>
@@ -142,15 +127,9 @@ function forward(port: number, target: string): AsyncDisposable {
 }
 
 Deno.test("with keys of one venue that venue trades, and nothing is assigned at the other", async () => {
-  await using folder = await temporaryFolder()
-  const { venue, addresses } = await startVenues()
-  await using _ = venue
-  const config = `${folder.path}/keel.json`
-  Deno.writeTextFileSync(config, JSON.stringify(configOf(addresses)))
-  const args = ["--data", `${folder.path}/data`, "--config", config]
-  const { APCA_API_KEY_ID, APCA_API_SECRET_KEY } = keysOf(addresses)
-  const { keel, url } = await startKeel(args, { APCA_API_KEY_ID, APCA_API_SECRET_KEY })
-  await using __ = keel
+  await using place = await startVenues()
+  const { keel, url } = await startKeel(place.args, alpacaKeys(place.addresses.alpaca))
+  await using _ = keel
   const { accounts, strategies } = await eventually(
     () => stateOf(url),
     ({ fills, strategies }) => fills.length > 0 && strategies.length > 0,
@@ -162,14 +141,9 @@ Deno.test("with keys of one venue that venue trades, and nothing is assigned at 
 })
 
 Deno.test("wrong keys of one of two venues: nothing starts, and one line says whose", async () => {
-  await using folder = await temporaryFolder()
-  const { venue, addresses } = await startVenues()
-  await using _ = venue
-  const config = `${folder.path}/keel.json`
-  Deno.writeTextFileSync(config, JSON.stringify(configOf(addresses)))
-  const env = { ...keysOf(addresses), APCA_API_SECRET_KEY: "a-wrong-s3cret" }
-  const args = ["--port", "0", "--data", `${folder.path}/data`, "--config", config]
-  await using keel = new Process("start", args, env)
+  await using place = await startVenues()
+  const env = { ...place.keys, APCA_API_SECRET_KEY: "a-wrong-s3cret" }
+  await using keel = new Process("start", ["--port", "0", ...place.args], env)
   const { code } = await keel.status()
   assert.equal(code, 1)
   assert.match(
@@ -177,5 +151,5 @@ Deno.test("wrong keys of one of two venues: nothing starts, and one line says wh
     /^keel: alpaca: .*check APCA_API_KEY_ID and APCA_API_SECRET_KEY\n$/,
   )
   assert.ok(!keel.stderr.includes("s3cret"), keel.stderr)
-  assert.deepEqual([...Deno.readDirSync(folder.path)].map(({ name }) => name), ["keel.json"])
+  assert.deepEqual([...Deno.readDirSync(place.folder)].map(({ name }) => name), ["keel.json"])
 })
