@@ -19,11 +19,17 @@ outage("one mute symbol among many loses its authority, and no other does", asyn
   // Trades go on: its strategy wants to trade, on a price that nobody has confirmed.
   const mute = await world.arm({ kind: "drop", match: { stream: "btcusdt@bookTicker" } })
   const isBtc = ({ instrument }: { readonly instrument: string }) => instrument === BTC
-  const { feeds } = await world.eventually(
-    ({ feeds }) => feeds[0]!.instruments.some((each) => isBtc(each) && !each.fresh),
-    5_000,
-  )
-  const noticedMs = Date.now() - at
+  const freshAt: Array<number> = []
+  const { asOf, feeds } = await world.eventually(({ asOf, feeds }) => {
+    const isFresh = feeds[0]!.instruments.some((each) => isBtc(each) && each.fresh)
+    if (isFresh) freshAt.push(asOf)
+    return !isFresh
+  }, 5_000)
+  // By Keel's own clock: between two looks of ours there may be more.
+  const endedAt = asOf - feeds[0]!.instruments.find(isBtc)!.ageMs! + staleAfterMs
+  assert.ok(endedAt <= asOf, "it was of age when it lost its authority")
+  assert.deepEqual(freshAt.filter((time) => time > endedAt), [], "and never had it afterwards")
+  const noticedMs = endedAt - at
   assert.ok(noticedMs > staleAfterMs - 500 && noticedMs < noticedWithinMs, `${noticedMs} ms`)
   assert.equal(feeds[0]!.status, "streaming")
   for (const each of feeds[0]!.instruments) assert.equal(each.fresh, !isBtc(each), each.instrument)
@@ -95,13 +101,21 @@ outage(
     while ((await world.strikes(drop)).length === 0) {
       await world.next("OrderSubmitted", { after: world.mark, timeoutMs: 20_000 })
     }
-    const at = Date.now()
-    // By its age and not by the reconciliation that comes twice a minute.
     const { executionIds } = await world.venueBooks()
     const isKnown = (id: string) =>
       world.all("OrderFilled").some(({ event }) => event.executionId === id)
     await world.eventually(() => executionIds.every(isKnown), 10_000)
-    assert.ok(Date.now() - at < limits.orders.askAfterMs + 3 * limits.orders.checkEveryMs)
+    // By its age and not by the reconciliation that comes twice a minute.
+    const waitedMs = world.all("OrderFilled", after).map(({ event, time }) => {
+      const { clientOrderId } = event
+      const sent = world.all("OrderSubmitted")
+        .find(({ event }) => event.clientOrderId === clientOrderId)
+      return time - sent!.time
+    })
+    const longestMs = Math.max(...waitedMs)
+    const { askAfterMs, checkEveryMs } = limits.orders
+    assert.ok(longestMs >= askAfterMs, `${longestMs} ms: none was found by its age`)
+    assert.ok(longestMs < askAfterMs + 3 * checkEveryMs, `${longestMs} ms`)
     assert.deepEqual(world.all("AccountLost", after), [])
   },
 )

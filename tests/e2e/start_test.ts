@@ -10,7 +10,7 @@ Deno.test("a first run has fresh prices of both venues at once, and within three
   const first = await eventually(
     () => stateOf(url),
     ({ feeds, accounts }) =>
-      accounts.every(({ status }) => status === "ready") &&
+      accounts.every(({ equity, status }) => status === "ready" && equity !== undefined) &&
       feeds.every(({ status }) => status === "streaming") &&
       feeds.flatMap(({ instruments }) => instruments).every(({ fresh, price }) =>
         fresh && price !== null
