@@ -486,7 +486,7 @@ const checkAges = Effect.fnUntraced(function* (
   const now = actor.now()
   const { books } = state
   const own = openOrders(books).filter(({ venue }) => venue === options.broker.venue)
-  for (const known of [state.asked, state.conclusiveAt]) {
+  for (const known of [state.asked, state.conclusiveAt, state.inFlight]) {
     for (const id of known.keys()) {
       if (!own.some(({ clientOrderId }) => clientOrderId === id)) known.delete(id)
     }

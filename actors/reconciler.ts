@@ -105,6 +105,8 @@ const BALANCE_DIFFERS = "the venue holds"
 const ECHO_AFTER_MS = 5_000
 const ECHO_SWEEP_MS = 1_000
 const ECHOED_MAX = 1_000
+/** Questions that wait for a comparison; of one feed it is one. */
+const ASKED_MAX = 20
 
 export function reconciler(options: ReconcilerOptions) {
   const { broker } = options
@@ -155,6 +157,7 @@ export function reconciler(options: ReconcilerOptions) {
           )
         case "Reconcile":
           if (message.reply !== undefined) state.asked.push(message.reply)
+          keepNewest(state)
           begin(state, options, actor)
           return state
         case "Sweep":
@@ -321,6 +324,11 @@ const lost = Effect.fnUntraced(function* (
   yield* record(actor, books, [{ _tag: "AccountLost", venue, cause, rule }])
 })
 
+/** Some wait for a venue that is silent for days; whoever asks again has given up on the first answer. */
+function keepNewest({ asked }: State) {
+  for (const oldest of asked.splice(0, asked.length - ASKED_MAX)) oldest.succeed(false)
+}
+
 function begin(state: State, options: ReconcilerOptions, actor: Context) {
   if (state.running) {
     state.again = true
@@ -336,6 +344,7 @@ function begin(state: State, options: ReconcilerOptions, actor: Context) {
   }
   const askAgain = (afterMs: number) => {
     state.asked.unshift(...state.answering.splice(0))
+    keepNewest(state)
     actor.sendAfter(afterMs, { _tag: "Reconcile" })
   }
   actor.fork(

@@ -245,6 +245,25 @@ everySeed("a reconciler that restarts has to compare before anything is opened",
   keel.ready().stop()
 })
 
+for (const reason of [unreachable, new Throttled({ status: 418, retryAfterMs: 199_000 })]) {
+  everySeed(`of those who ask while reads are ${reason._tag} only the newest wait`, (world) => {
+    const keel = trading(world)
+    world.venue.readsDown = reason
+    const answers = new Array<boolean>()
+    for (let asked = 0; asked < 200; asked++) {
+      const succeed = (isDone: boolean) => void answers.push(isDone)
+      keel.send(reconcilerOf(VENUE), { _tag: "Reconcile", reply: { succeed, fail: () => {} } })
+      keel.run(1_000)
+    }
+    const given = answers.length
+    assert.ok(given > 100 && answers.every((isDone) => !isDone), `${given} were told no`)
+    world.venue.readsDown = undefined
+    keel.until(() => answers.length === 200, 210_000)
+    assert.ok(answers.slice(given).every((isDone) => isDone))
+    keel.stop()
+  })
+}
+
 everySeed("a comparison that spans two streams lifts no gate", (world) => {
   const keel = trading(world)
   world.venue.cutPrivate()
