@@ -6,11 +6,20 @@
  * nothing does not cost its neighbours. Nothing is guessed: a field that is not what it should be
  * makes the whole message `Undecoded`.
  */
-import { Result, Schema } from "effect"
+import { Schema } from "effect"
 import { formatDecimal, isPositive, zero } from "../../domain/decimal.ts"
 import type { InstrumentId, InstrumentStatus } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
 import type { Execution, OrderReport, PrivateEvent } from "../broker.ts"
+import {
+  foreign,
+  isObject,
+  quoted,
+  settled,
+  type Undecoded,
+  undecoded,
+  words,
+} from "../decoding.ts"
 import type { CryptoFee } from "./crypto_fee.ts"
 import {
   BarMessage,
@@ -38,8 +47,6 @@ export type Control =
   | { readonly _tag: "Subscribed" }
   | { readonly _tag: "Listening"; readonly streams: ReadonlyArray<string> }
   | { readonly _tag: "Refusal"; readonly code: number; readonly reason: string }
-
-export type Undecoded = { readonly _tag: "Undecoded"; readonly reason: string }
 
 export type Decoded =
   | MarketEvent
@@ -407,34 +414,4 @@ function parse(frame: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-}
-
-function settled<A, B>(
-  result: Result.Result<A, { readonly message: string }>,
-  build: (value: A) => B,
-): B | Undecoded {
-  return Result.isSuccess(result)
-    ? build(result.success)
-    : undecoded(result.failure.message.replaceAll(/\s+/g, " ").slice(0, 200))
-}
-
-function undecoded(reason: string): Undecoded {
-  return { _tag: "Undecoded", reason }
-}
-
-function foreign(symbol: string) {
-  return undecoded(`a symbol nobody asked for: ${quoted(symbol)}`)
-}
-
-/** What is not text is shown as JSON: its own conversion to text may throw. */
-function words(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, 200) : quoted(value)
-}
-
-function quoted(value: unknown): string {
-  return JSON.stringify(value)?.slice(0, 80) ?? "undefined"
 }

@@ -9,10 +9,12 @@ import { marketData } from "@alpacahq/alpaca-trade-api"
 import { addTrade, aggregate, barBuilder, closeBar } from "../../domain/bars.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Bar, Trade } from "../../domain/market.ts"
+import type { Refused } from "../answer.ts"
+import { oneLine } from "../decoding.ts"
 import type { MarketData, VenueFailure } from "../market_data.ts"
 import { barOf, tradeOf } from "./decode.ts"
 import { BarPage, BarRow, TradePage, TradeRow } from "./messages.ts"
-import { type Refused, type Rest, venueError } from "./rest.ts"
+import { type Rest, venueError } from "./rest.ts"
 import { isPair, symbolOf, VENUE } from "./symbols.ts"
 
 /** Whose past: one exchange's, or all exchanges'. */
@@ -146,7 +148,7 @@ const decodedRows = Effect.fnUntraced(function* <A>(
   const bad = results.find(Result.isFailure)
   if (bad !== undefined) {
     const count = results.filter(Result.isFailure).length
-    const reason = bad.failure.message.replaceAll(/\s+/g, " ").slice(0, 200)
+    const reason = oneLine(bad.failure.message)
     yield* Effect.logWarning(`${VENUE}: ${count} of ${raw.length} rows undecoded: ${reason}`)
   }
   return results.flatMap((each) => Result.isSuccess(each) ? [each.success] : [])

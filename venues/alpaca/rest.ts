@@ -8,17 +8,11 @@
  */
 import { Clock, Effect, Redacted, Result, Schema } from "effect"
 import { ApiError, marketData, trading } from "@alpacahq/alpaca-trade-api"
+import { answerReader, Refused, venueErrors, withoutSecrets } from "../answer.ts"
 import type { BucketSpec } from "../budget.ts"
 import { fetchOnce } from "../fetch_once.ts"
 import type { Governor, Priority } from "../governor.ts"
-import {
-  Faulty,
-  Forbidden,
-  Throttled,
-  Unreachable,
-  VenueError,
-  type VenueFailure,
-} from "../market_data.ts"
+import { Faulty, Forbidden, Throttled, Unreachable, type VenueFailure } from "../market_data.ts"
 import { causeText, refusal, type Traffic } from "../socket.ts"
 import { ErrorBody, parseExact } from "./messages.ts"
 import { VENUE } from "./symbols.ts"
@@ -39,9 +33,6 @@ export interface Keys {
   readonly secret: Redacted.Redacted<string>
 }
 
-/** Characters of the venue's own words that are worth keeping. */
-export const TEXT_MAX = 500
-
 const TRADING = "alpaca:trading"
 const DATA = "alpaca:data"
 const WINDOW_MS = 60_000
@@ -59,13 +50,6 @@ const waitMaxMs: Readonly<Record<Priority, number>> = {
   reconcile: 15_000,
   data: 15_000,
 }
-
-/** The venue's own refusal; the code is 0 where it gave none. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {
-  code: Schema.Int,
-  text: Schema.String,
-  status: Schema.Int,
-}) {}
 
 /** The classes of the SDK that are used, each bound to its host. */
 interface TradingApis {
@@ -138,13 +122,13 @@ export const makeRest = Effect.fn("alpaca.makeRest")(function* (options: RestOpt
     governor.correct(bucket, limit - remaining, Math.min(Math.max(resetsInMs, 0), WINDOW_MS))
   }
 
+  const read = answerReader(parsed, secrets)
   const call = <A>(
     bucket: string,
     priority: Priority,
     schema: Schema.Codec<A, unknown>,
     send: (init: RequestInit) => Sent,
   ): Effect.Effect<A, Refused | VenueFailure> => {
-    const decode = Schema.decodeUnknownResult(schema)
     const request = Effect.tryPromise({
       try: async (signal) => {
         try {
@@ -178,12 +162,7 @@ export const makeRest = Effect.fn("alpaca.makeRest")(function* (options: RestOpt
         const until = clock.currentTimeMillisUnsafe() + failure.retryAfterMs
         return governor.ban(until, { status: failure.status, buckets: [bucket] })
       }),
-      Effect.flatMap((answer) => {
-        const result = Result.flatMap(parsed(answer), decode)
-        if (Result.isSuccess(result)) return Effect.succeed(result.success)
-        const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
-        return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
-      }),
+      Effect.flatMap(read(schema)),
     )
   }
 
@@ -195,18 +174,8 @@ export const makeRest = Effect.fn("alpaca.makeRest")(function* (options: RestOpt
   return rest
 })
 
-/** A failure as the port knows it; the venue's refusals become `Faulty` with their code. */
-export function venueError(doing: string) {
-  return (failure: Refused | VenueFailure): VenueError =>
-    new VenueError({
-      venue: VENUE,
-      doing,
-      reason: failure._tag === "Refused" ? refusedFailure(failure) : failure,
-    })
-}
-
 /** What a refusal means for whoever wants to try again. */
-export function refusedFailure(refused: Refused): VenueFailure {
+function refusedFailure(refused: Refused): VenueFailure {
   const detail = `${refused.status} ${refused.text}`
   if (refused.status === 401) return refusal(401, undefined, detail)
   // The same status says that an order is not possible now; that has a code of its own.
@@ -214,33 +183,11 @@ export function refusedFailure(refused: Refused): VenueFailure {
   return new Faulty({ detail })
 }
 
+export const venueError = venueErrors(VENUE, refusedFailure)
+
 /** 40310000: no money, no shares, a wash trade, a halt, and whatever else an order lacks. */
 export function isOrderRefusal({ code }: Refused): boolean {
   return Math.trunc(code / 10_000) === 4_031
-}
-
-/**
- * Below us an error may quote what it was given, and a proxy may send back what it was sent.
- */
-function withoutSecrets<A extends Refused | VenueFailure>(
-  failure: A,
-  secrets: ReadonlyArray<string>,
-) {
-  // Cut last: half a secret would not be found. It goes into the journal, which has room for words.
-  const clean = (text: string) =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text).slice(0, TEXT_MAX)
-  switch (failure._tag) {
-    case "Refused":
-      return new Refused({ ...failure, text: clean(failure.text) })
-    case "Unreachable":
-      return new Unreachable({ detail: clean(failure.detail) })
-    case "Forbidden":
-      return new Forbidden({ detail: clean(failure.detail) })
-    case "Faulty":
-      return new Faulty({ detail: clean(failure.detail) })
-    default:
-      return failure
-  }
 }
 
 /** Nothing at all is `undefined`: the answer to a cancel, and to whoever expects more a failure. */
@@ -253,9 +200,7 @@ function parsed(answer: string): Result.Result<unknown, Error> {
   }
 }
 
-type Failure = Refused | Throttled | Forbidden | Faulty | Unreachable | VenueFailure
-
-function isFailure(error: unknown): error is Failure {
+function isFailure(error: unknown): error is Refused | VenueFailure {
   return [Refused, Throttled, Forbidden, Faulty, Unreachable].some((each) => error instanceof each)
 }
 
@@ -283,8 +228,4 @@ function unreachable(error: unknown): Unreachable {
 
 function count(header: string | null): number | undefined {
   return header !== null && /^\d{1,12}$/.test(header) ? Number(header) : undefined
-}
-
-function oneLine(error: { readonly message: string }): string {
-  return error.message.replaceAll(/\s+/g, " ").slice(0, 200)
 }

@@ -8,6 +8,7 @@ import { Clock, Effect } from "effect"
 import { trading } from "@alpacahq/alpaca-trade-api"
 import { decimalsOf, formatDecimal } from "../../domain/decimal.ts"
 import type { OrderType, TimeInForce } from "../../domain/order.ts"
+import type { Refused } from "../answer.ts"
 import {
   type Broker,
   type NewOrder,
@@ -20,7 +21,7 @@ import {
 import { describe, type VenueFailure } from "../market_data.ts"
 import type { KnownOrders } from "./known_orders.ts"
 import { OrderBody } from "./messages.ts"
-import { isOrderRefusal, type Refused, type Rest } from "./rest.ts"
+import { isOrderRefusal, type Rest } from "./rest.ts"
 import { isPair, symbolOf } from "./symbols.ts"
 
 /**

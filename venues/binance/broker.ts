@@ -7,6 +7,7 @@
  */
 import { Clock, Effect, Option, Result, Schema } from "effect"
 import type { InstrumentId } from "../../domain/instrument.ts"
+import type { Refused } from "../answer.ts"
 import {
   type Broker,
   type Execution,
@@ -33,7 +34,7 @@ import {
 } from "./orders.ts"
 import type { Params } from "./request_costs.ts"
 import { privateStream, type PrivateStreamOptions } from "./private_stream.ts"
-import { type Refused, type Rest, venueError } from "./rest.ts"
+import { type Rest, venueError } from "./rest.ts"
 import { symbolMap, symbolOf, VENUE } from "./symbols.ts"
 
 export interface BrokerOptions extends PrivateStreamOptions {

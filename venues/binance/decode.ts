@@ -5,10 +5,19 @@
  * `Undecoded` with the reason. Nothing is guessed: a field that is not what it should be makes the
  * whole frame `Undecoded`.
  */
-import { Result, Schema } from "effect"
+import { Schema } from "effect"
 import { type Decimal, isZero } from "../../domain/decimal.ts"
 import type { Bar, Quote, Trade } from "../../domain/market.ts"
 import type { Balance, Execution, OrderReport, PrivateEvent } from "../broker.ts"
+import {
+  foreign,
+  isObject,
+  quoted,
+  settled,
+  type Undecoded,
+  undecoded,
+  words,
+} from "../decoding.ts"
 import {
   AccountPosition,
   BalanceUpdate,
@@ -57,7 +66,7 @@ export type Decoded =
   }
   /** The venue announces that it will close this connection. */
   | { readonly _tag: "Shutdown" }
-  | { readonly _tag: "Undecoded"; readonly reason: string }
+  | Undecoded
 
 const decodeTrade = Schema.decodeUnknownResult(TradeMessage)
 const decodeBookTicker = Schema.decodeUnknownResult(BookTickerMessage)
@@ -216,7 +225,7 @@ export type DecodedPrivate =
   /** Money came or went other than by trading: the balances have to be read. */
   | { readonly _tag: "BalanceMoved"; readonly asset: string }
   | { readonly _tag: "Ignored" }
-  | { readonly _tag: "Undecoded"; readonly reason: string }
+  | Undecoded
 
 /** One frame of the WS-API: an answer to us, or an event of the user data stream. */
 export function decodePrivateFrame(frame: string, symbols: SymbolMap): DecodedPrivate {
@@ -342,34 +351,4 @@ function parse(frame: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null
-}
-
-function settled<A, B extends { readonly _tag: string }>(
-  result: Result.Result<A, { readonly message: string }>,
-  build: (value: A) => B,
-): B | { readonly _tag: "Undecoded"; readonly reason: string } {
-  return Result.isSuccess(result)
-    ? build(result.success)
-    : undecoded(result.failure.message.replaceAll(/\s+/g, " ").slice(0, 200))
-}
-
-function undecoded(reason: string) {
-  return { _tag: "Undecoded", reason } as const
-}
-
-function foreign(symbol: string) {
-  return undecoded(`a symbol nobody asked for: ${quoted(symbol)}`)
-}
-
-/** What is not text or a number is shown as JSON: its own conversion to text may throw. */
-function words(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, 200) : quoted(value)
-}
-
-function quoted(value: unknown): string {
-  return JSON.stringify(value)?.slice(0, 80) ?? "undefined"
 }

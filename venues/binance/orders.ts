@@ -7,6 +7,7 @@
 import { Option, Schema } from "effect"
 import { type Decimal, formatDecimal, isPositive, subtract } from "../../domain/decimal.ts"
 import type { OrderType, TimeInForce } from "../../domain/order.ts"
+import { type Refused, TEXT_MAX } from "../answer.ts"
 import {
   type BrokerCapabilities,
   type NewOrder,
@@ -20,7 +21,7 @@ import {
 import { describe, type VenueFailure } from "../market_data.ts"
 import { ErrorBody, OrderInformation } from "./messages.ts"
 import type { Params } from "./request_costs.ts"
-import { type Refused, TEXT_MAX, WRONG_TIME } from "./rest.ts"
+import { WRONG_TIME } from "./rest.ts"
 import { symbolOf } from "./symbols.ts"
 
 export const capabilities: BrokerCapabilities = {

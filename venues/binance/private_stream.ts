@@ -8,13 +8,14 @@
 import { Effect, Redacted, type Scope } from "effect"
 import { forever } from "../../actors/runtime/forever.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
+import { TEXT_MAX } from "../answer.ts"
 import type { Balance, Broker, PrivateEvent } from "../broker.ts"
 import { Closed, Silent, VenueError, type VenueFailure } from "../market_data.ts"
 import { type LivenessPolicy, refusal, type Traffic } from "../socket.ts"
 import { openGoverned } from "./connection.ts"
 import { decodePrivateFrame } from "./decode.ts"
 import { bannedUntil } from "./request_costs.ts"
-import { refusedFailure, type Rest, TEXT_MAX, WRONG_TIME } from "./rest.ts"
+import { refusedFailure, type Rest, WRONG_TIME } from "./rest.ts"
 import {
   type Handover,
   type Line,

@@ -7,16 +7,11 @@
  */
 import { Clock, Effect, Redacted, Result, Schema, Semaphore } from "effect"
 import { MainClient } from "binance"
+import { answerReader, Refused, venueErrors, withoutSecrets } from "../answer.ts"
+import { isObject } from "../decoding.ts"
 import { fetchOnce } from "../fetch_once.ts"
 import { type BanStore, type Governor, makeGovernor, noBanStore } from "../governor.ts"
-import {
-  Faulty,
-  Forbidden,
-  Throttled,
-  Unreachable,
-  VenueError,
-  type VenueFailure,
-} from "../market_data.ts"
+import { Faulty, Throttled, Unreachable, type VenueFailure } from "../market_data.ts"
 import { causeText, refusal, type Traffic } from "../socket.ts"
 import { ErrorBody, parseWithIds, ServerTime } from "./messages.ts"
 import { applyUsage, bannedUntil, buckets, type Params, spendingOf } from "./request_costs.ts"
@@ -45,23 +40,11 @@ const TIME_PATH = "api/v3/time"
 export const WRONG_TIME = -1021
 const TOO_MANY_ORDERS = -1015
 
-/** Characters of the venue's own words that are worth keeping. */
-export const TEXT_MAX = 500
-
 const orderBuckets = ["orders_10s", "orders_1d"]
 const requestBuckets = ["weight_1m", "requests_5m"]
 const connectionBuckets = ["connections_5m"]
 
 type Method = "GET" | "POST" | "DELETE"
-
-/** The venue's own refusal, with its code. */
-export class Refused extends Schema.TaggedError<Refused>()("Refused", {
-  code: Schema.Int,
-  text: Schema.String,
-  status: Schema.Int,
-  /** What the venue adds to some refusals: each half of a replacement. */
-  data: Schema.optionalKey(Schema.Unknown),
-}) {}
 
 export interface Rest {
   /** Everything that is asked of the venue, by request or by stream, passes through it. */
@@ -173,6 +156,7 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
       )
     })
 
+  const read = answerReader(parsed, secrets)
   const call: Rest["call"] = (method, path, params, schema, signed) => {
     const request = governor.run(
       spendingOf(method, path, params),
@@ -187,16 +171,6 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
           ? Effect.andThen(Effect.mapError(measureAfter(before), () => refused), request)
           : Effect.fail(refused))
     }).pipe(Effect.flatMap(read(schema)))
-  }
-
-  const read = <A>(schema: Schema.Codec<A, unknown>) => {
-    const decode = Schema.decodeUnknownResult(schema)
-    return (answer: unknown) => {
-      const result = Result.flatMap(parsed(answer), decode)
-      if (Result.isSuccess(result)) return Effect.succeed(result.success)
-      const detail = `an answer that makes no sense: ${oneLine(result.failure)}`
-      return Effect.fail(withoutSecrets(new Faulty({ detail }), secrets))
-    }
   }
 
   const monotonicMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -231,16 +205,6 @@ export const makeRest = Effect.fn("binance.makeRest")(function* (options: RestOp
   return rest
 })
 
-/** A failure as the port knows it; the venue's refusals become `Faulty` with their code. */
-export function venueError(doing: string) {
-  return (failure: Refused | VenueFailure): VenueError =>
-    new VenueError({
-      venue: VENUE,
-      doing,
-      reason: failure._tag === "Refused" ? refusedFailure(failure) : failure,
-    })
-}
-
 // -2014, -2015: the key is malformed, unknown, not allowed from here or without the permission.
 const keyCodes: ReadonlySet<number> = new Set([-2014, -2015, -1022])
 
@@ -251,32 +215,7 @@ export function refusedFailure(refused: { readonly code: number; readonly text: 
   return new Faulty({ detail })
 }
 
-/**
- * Below us an error may quote the address it asked, signature included, and a proxy may send back
- * what it was sent.
- */
-function withoutSecrets<A extends Refused | VenueFailure>(
-  failure: A,
-  secrets: ReadonlyArray<string>,
-) {
-  // Cut last: half a secret would not be found. It goes into the journal, which has room for words.
-  const clean = (text: string) =>
-    secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
-      .replaceAll(/signature=[^&\s"')]*/giu, "signature=***")
-      .slice(0, TEXT_MAX)
-  switch (failure._tag) {
-    case "Refused":
-      return new Refused({ ...failure, text: clean(failure.text) })
-    case "Unreachable":
-      return new Unreachable({ detail: clean(failure.detail) })
-    case "Forbidden":
-      return new Forbidden({ detail: clean(failure.detail) })
-    case "Faulty":
-      return new Faulty({ detail: clean(failure.detail) })
-    default:
-      return failure
-  }
-}
+export const venueError = venueErrors(VENUE, refusedFailure)
 
 function parsed(answer: unknown): Result.Result<unknown, Error> {
   if (typeof answer !== "string") return Result.succeed(answer)
@@ -295,14 +234,14 @@ interface Failed {
 
 /** Looks only at status, headers named here, and body: the rest of the error holds the key. */
 function failureOf(error: unknown, venueTime: number): Failed {
-  const response = isRecord(error) && isRecord(error.response) ? error.response : undefined
+  const response = isObject(error) && isObject(error.response) ? error.response : undefined
   if (response === undefined) {
     return { failure: new Unreachable({ detail: transportText(error) }), isOrders: false }
   }
   const status = Number(response.status)
   const body = Result.flatMap(parsed(response.data), Schema.decodeUnknownResult(ErrorBody))
   const said = Result.isSuccess(body) ? body.success : undefined
-  const headers = isRecord(response.headers) ? response.headers : {}
+  const headers = isObject(response.headers) ? response.headers : {}
   const header = (name: string) => typeof headers[name] === "string" ? headers[name] : undefined
   const unsaid = refusal(status, header("retry-after"), undefined, header("date"))
   if (unsaid._tag === "Throttled") {
@@ -320,17 +259,9 @@ function failureOf(error: unknown, venueTime: number): Failed {
 }
 
 function transportText(error: unknown): string {
-  if (isRecord(error) && (error.code === "ECONNABORTED" || error.code === "ETIMEDOUT")) {
+  if (isObject(error) && (error.code === "ECONNABORTED" || error.code === "ETIMEDOUT")) {
     return "no answer in time"
   }
-  if (isRecord(error) && isRecord(error.cause)) return causeText(error.cause)
+  if (isObject(error) && isObject(error.cause)) return causeText(error.cause)
   return causeText(error)
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null
-}
-
-function oneLine(error: { readonly message: string }): string {
-  return error.message.replaceAll(/\s+/g, " ").slice(0, 200)
 }
