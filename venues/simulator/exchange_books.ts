@@ -12,7 +12,7 @@ import type {
   LedgerContents,
   OrderRecord,
 } from "./ledger.ts"
-import { forgetOldest, MEMORY, type Memory } from "./memory.ts"
+import { MEMORY, type Memory, oldestBeyond } from "./memory.ts"
 
 export interface Report {
   readonly executionType: "NEW" | "TRADE" | "CANCELED" | "EXPIRED" | "TRADE_PREVENTION"
@@ -234,9 +234,14 @@ export class ExchangeBooks {
 
   #forget(): Forgotten {
     const { doneOrdersMax, fillsMax } = this.#memory
-    const orders = forgetOldest(this.#done, doneOrdersMax)
-    for (const orderId of orders) this.#orders.delete(orderId)
-    return { orders, fills: forgetOldest(this.#fills, fillsMax) }
+    const orders = oldestBeyond(doneOrdersMax, this.#done)
+    const fills = oldestBeyond(fillsMax, this.#fills)
+    for (const orderId of orders) {
+      this.#done.delete(orderId)
+      this.#orders.delete(orderId)
+    }
+    for (const executionId of fills) this.#fills.delete(executionId)
+    return { orders, fills }
   }
 }
 

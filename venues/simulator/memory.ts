@@ -16,21 +16,18 @@ interface Rows<K> {
   readonly size: number
   /** Oldest first. */
   readonly keys: () => Iterable<K>
-  readonly delete: (key: K) => boolean
 }
 
-/** Takes the oldest out of `rows` until `max` are left, but for those that may not go yet. */
-export function forgetOldest<K>(
-  rows: Rows<K>,
+/** The oldest of `rows`, for whose sake there are more than `max`; but for those needed still. */
+export function oldestBeyond<K>(
   max: number,
-  mayGo: (key: K) => boolean = () => true,
+  rows: Rows<K>,
+  isNeeded: (key: K) => boolean = () => false,
 ): ReadonlyArray<K> {
-  const forgotten = new Array<K>()
+  const oldest = new Array<K>()
   for (const key of rows.keys()) {
-    if (rows.size <= max) break
-    if (!mayGo(key)) continue
-    rows.delete(key)
-    forgotten.push(key)
+    if (rows.size - oldest.length <= max) break
+    if (!isNeeded(key)) oldest.push(key)
   }
-  return forgotten
+  return oldest
 }

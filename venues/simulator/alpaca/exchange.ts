@@ -10,6 +10,7 @@
  */
 import type { SessionPhase } from "../../../domain/calendar.ts"
 import { type Atoms, floorTo, minAtoms, ONE } from "../decimals.ts"
+import type { Memory } from "../memory.ts"
 import type { Account, Funds } from "./account.ts"
 import type { AccountRecord, AlpacaLedgerContents, FillRecord, OrderRecord } from "./ledger.ts"
 import type { AlpacaListing, AlpacaMarket, MarketMove } from "./market.ts"
@@ -51,6 +52,7 @@ export interface ExchangeOptions {
   readonly seed: number
   readonly partialFillProbability: number
   readonly days: DaysOf
+  readonly memory?: Memory
 }
 
 type Market = Pick<
@@ -78,7 +80,7 @@ export class AlpacaExchange {
   ) {
     this.#market = market
     this.#options = options
-    this.#books = new OrderBooks(market, contents, account, options.seed)
+    this.#books = new OrderBooks(market, contents, account, options)
     this.account = this.#books.account
     for (const listing of market.listings.values()) {
       this.#phases.set(listing.assetClass, market.session(listing.symbol).phase)
@@ -98,6 +100,10 @@ export class AlpacaExchange {
 
   get fills(): ReadonlyArray<FillRecord> {
     return this.#books.fills
+  }
+
+  fill(executionId: string): FillRecord | undefined {
+    return this.#books.fill(executionId)
   }
 
   get funds(): Funds {

@@ -3,6 +3,8 @@
  * commit. Every change goes through here, so none can be told that is not written.
  */
 import type { Atoms } from "../decimals.ts"
+import type { Forgotten } from "../ledger.ts"
+import { MEMORY, type Memory, oldestBeyond } from "../memory.ts"
 import { Account } from "./account.ts"
 import type {
   AccountRecord,
@@ -65,6 +67,7 @@ export interface Change {
   readonly tasks: ReadonlyArray<Task>
   /** The account's fills as prints on the tape. */
   readonly prints: ReadonlyArray<Print>
+  readonly forgotten: Forgotten
 }
 
 export type Print = Parameters<AlpacaMarket["print"]>
@@ -75,27 +78,32 @@ export class OrderBooks {
   readonly #seed: number
   readonly #orders = new Map<string, OrderRecord>()
   readonly #byClientId = new Map<string, string>()
+  readonly #memory: Memory
   readonly #open = new Set<string>()
-  readonly #fills: Array<FillRecord> = []
+  /** Ids of orders that are over, in the order in which they ended. */
+  readonly #done = new Set<string>()
+  /** By execution id, in the order in which they happened. */
+  readonly #fills = new Map<string, FillRecord>()
+  /** The execution id of what changed a fill, by the one of that fill. */
+  readonly #changedBy = new Map<string, string>()
   #pending = emptyPending()
 
   constructor(
     market: Pick<AlpacaMarket, "listings" | "book" | "lastPrice">,
     contents: AlpacaLedgerContents,
     account: AccountRecord,
-    seed: number,
+    { seed, memory = MEMORY }: { readonly seed: number; readonly memory?: Memory },
   ) {
     this.#market = market
     this.#seed = seed
+    this.#memory = memory
     this.account = new Account(market, account, contents.positions)
     for (const order of contents.orders) {
       // Of a symbol that is not traded here any more nothing can become.
       if (!market.listings.has(order.symbol)) continue
-      this.#orders.set(order.id, order)
-      this.#byClientId.set(order.clientOrderId, order.id)
-      if (!isTerminal(order)) this.#open.add(order.id)
+      this.#file(order)
     }
-    this.#fills.push(...contents.fills.filter((fill) => market.listings.has(fill.symbol)))
+    for (const fill of contents.fills) if (market.listings.has(fill.symbol)) this.#enter(fill)
   }
 
   // Reading
@@ -110,7 +118,11 @@ export class OrderBooks {
   }
 
   get fills(): ReadonlyArray<FillRecord> {
-    return this.#fills
+    return [...this.#fills.values()]
+  }
+
+  fill(executionId: string): FillRecord | undefined {
+    return this.#fills.get(executionId)
   }
 
   find(id: string): OrderRecord | undefined {
@@ -140,10 +152,8 @@ export class OrderBooks {
 
   /** What has not been changed since. */
   lastOf(executionId: string): FillRecord | undefined {
-    const found = this.#fills.find((fill) => fill.executionId === executionId)
-    return found?.kind === "bust" || this.#fills.some((fill) => fill.previousId === executionId)
-      ? undefined
-      : found
+    const found = this.#fills.get(executionId)
+    return found?.kind === "bust" || this.#changedBy.has(executionId) ? undefined : found
   }
 
   get isClean(): boolean {
@@ -155,10 +165,7 @@ export class OrderBooks {
   // Writing
 
   put(order: OrderRecord): OrderRecord {
-    this.#orders.set(order.id, order)
-    this.#byClientId.set(order.clientOrderId, order.id)
-    if (isTerminal(order)) this.#open.delete(order.id)
-    else this.#open.add(order.id)
+    this.#file(order)
     this.#pending.orders.add(order.id)
     return order
   }
@@ -176,7 +183,7 @@ export class OrderBooks {
     const sequence = this.account.record.fillSequence + 1
     this.account.update({ fillSequence: sequence })
     const record = { ...fill, sequence, executionId: this.uuid() }
-    this.#fills.push(record)
+    this.#enter(record)
     this.#pending.fills.push(record)
     return record
   }
@@ -208,7 +215,7 @@ export class OrderBooks {
     if (fill === undefined) return
     const final = { ...fill, orderStatus: "filled" as const }
     fills[which] = final
-    this.#fills[this.#fills.findLastIndex((one) => one.sequence === fill.sequence)] = final
+    this.#enter(final)
   }
 
   later(kind: Task["kind"], orderId: string) {
@@ -243,7 +250,53 @@ export class OrderBooks {
       account: this.account.record,
       tasks,
       prints,
+      forgotten: this.#forget(),
     }
+  }
+
+  #file(order: OrderRecord) {
+    this.#orders.set(order.id, order)
+    this.#byClientId.set(order.clientOrderId, order.id)
+    if (!isTerminal(order)) {
+      this.#open.add(order.id)
+      return
+    }
+    this.#open.delete(order.id)
+    this.#done.add(order.id)
+  }
+
+  #enter(fill: FillRecord) {
+    this.#fills.set(fill.executionId, fill)
+    if (fill.previousId !== "") this.#changedBy.set(fill.previousId, fill.executionId)
+  }
+
+  #forget(): Forgotten {
+    const { doneOrdersMax, fillsMax } = this.#memory
+    const orders = oldestBeyond(doneOrdersMax, this.#done, (id) => this.#isNeeded(id))
+    const fills = oldestBeyond(fillsMax, this.#fills)
+    return {
+      orders: orders.map((id) => {
+        const { sequence, clientOrderId } = this.order(id)
+        this.#done.delete(id)
+        this.#orders.delete(id)
+        this.#byClientId.delete(clientOrderId)
+        return sequence
+      }),
+      fills: fills.flatMap((executionId) => {
+        const sequence = this.#fills.get(executionId)?.sequence
+        this.#fills.delete(executionId)
+        this.#changedBy.delete(executionId)
+        return sequence ?? []
+      }),
+    }
+  }
+
+  /** An order that is over is still asked about by those of its family that are open. */
+  #isNeeded(id: string): boolean {
+    const { parentId, legIds, replaces, replacedBy } = this.order(id)
+    const siblings = this.find(parentId)?.legIds ?? []
+    return [parentId, ...legIds, ...siblings, replaces, replacedBy]
+      .some((relative) => this.#open.has(relative))
   }
 }
 

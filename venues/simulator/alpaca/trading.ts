@@ -10,6 +10,7 @@ import { forever } from "../../../actors/runtime/forever.ts"
 import { usTradingDays } from "../../../domain/calendar.ts"
 import { Chance } from "../chance.ts"
 import { parseAtoms } from "../decimals.ts"
+import { makeLater } from "../later.ts"
 import { makeOutbox } from "../outbox.ts"
 import { SimulatorError } from "../venue_server.ts"
 import { AlpacaExchange } from "./exchange.ts"
@@ -169,7 +170,7 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
       positions: exchange.account.positions.map((position) => desk.position(position)),
       orders: exchange.orders.filter((order) => order.parentId === "")
         .map((order) => desk.nestedOrder(order)),
-      activities: desk.activities().map(({ body }) => body),
+      activities: exchange.fills.flatMap((fill) => desk.activitiesOf(fill)).map(({ body }) => body),
     }),
     control: {
       fillResting: (clientOrderId) => {
@@ -200,15 +201,6 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
       },
     },
     isIdle: () => outbox.pending() === 0,
-  }
-})
-
-/** Runs things later on the ambient clock, until the venue closes. */
-const makeLater = Effect.fn("AlpacaTrading.later")(function* () {
-  const scope = yield* Effect.scope
-  const fork = Effect.runForkWith(yield* Effect.context<never>())
-  return (ms: number, act: () => void) => {
-    fork(Effect.forkIn(Effect.andThen(Effect.sleep(ms), Effect.sync(act)), scope))
   }
 })
 
@@ -254,8 +246,8 @@ const newAccount = Effect.fn("AlpacaTrading.newAccount")(function* (
   return account
 })
 
-function batchOf({ orders, fills, positions, account }: Change): AlpacaLedgerBatch {
-  return { orders, fills, positions, account }
+function batchOf({ orders, fills, positions, account, forgotten }: Change): AlpacaLedgerBatch {
+  return { orders, fills, positions, account, forgotten }
 }
 
 function asSimulatorError(error: { readonly message: string }): SimulatorError {

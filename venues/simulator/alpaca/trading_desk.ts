@@ -8,7 +8,7 @@ import { newYorkDate } from "../../../domain/calendar.ts"
 import { type Atoms, floorTo, ONE, parseAtoms } from "../decimals.ts"
 import { decodedPart } from "../url_part.ts"
 import type { AlpacaExchange, Outcome } from "./exchange.ts"
-import type { AccountRecord, OrderRecord, PositionRecord } from "./ledger.ts"
+import type { AccountRecord, FillRecord, OrderRecord, PositionRecord } from "./ledger.ts"
 import type { AlpacaListing, AlpacaMarket } from "./market.ts"
 import type { Change } from "./order_books.ts"
 import { heldQuantity } from "./order_checks.ts"
@@ -41,6 +41,8 @@ export interface Handled {
 
 const ORDERS_PER_PAGE = { usual: 50, max: 500 } as const
 const ACTIVITIES_PER_PAGE_MAX = 100
+/** Itself, and its fee. */
+const ACTIVITIES_PER_FILL_MAX = 2
 const CALENDAR = { from: "1970-01-01", to: "2029-12-31" } as const
 
 type Fields = Readonly<Record<string, unknown>>
@@ -123,12 +125,9 @@ export class TradingDesk {
     return this.#position(position)
   }
 
-  /** Oldest first. */
-  activities(): ReadonlyArray<message.Activity> {
-    const byId = new Map(this.#exchange.fills.map((fill) => [fill.executionId, fill]))
-    return this.#exchange.fills.flatMap((fill) =>
-      message.activitiesOf(fill, byId.get(fill.previousId), this.#listing(fill.symbol))
-    )
+  activitiesOf(fill: FillRecord): ReadonlyArray<message.Activity> {
+    const previous = this.#exchange.fill(fill.previousId)
+    return message.activitiesOf(fill, previous, this.#listing(fill.symbol))
   }
 
   // Orders
@@ -335,23 +334,27 @@ export class TradingDesk {
     if (Number.isNaN(times.until)) return refused(malformed("invalid until"))
     const size = Number(query.get("page_size") ?? ACTIVITIES_PER_PAGE_MAX)
     if (!Number.isInteger(size) || size < 1) return refused(malformed("invalid page_size"))
-    const found = this.activities().filter(({ type, time }) =>
-      (wanted.length === 0 || wanted.includes(type)) &&
-      (date === undefined || newYorkDate(time) === date) &&
+    const isDescending = query.get("direction") !== "asc"
+    const token = query.get("page_token") ?? ""
+    const fills = this.#exchange.fills.filter(({ time }) =>
       (times.after === undefined || time > times.after) &&
-      (times.until === undefined || time < times.until)
+      (times.until === undefined || time < times.until) &&
+      (date === undefined || newYorkDate(time) === date)
     )
-    if (query.get("direction") !== "asc") found.reverse()
-    const token = query.get("page_token")
-    const from = token === null || token === ""
-      ? 0
-      : found.findIndex((activity) => activity.id === token) + 1
-    if (token !== null && token !== "" && from === 0) {
-      return refused(malformed("invalid page_token"))
+    if (isDescending) fills.reverse()
+    const first = token === "" ? 0 : fills.findIndex((fill) => message.isActivityOf(fill, token))
+    // Only what the page may hold is written out: that is most of the work.
+    const limit = Math.min(size, ACTIVITIES_PER_PAGE_MAX)
+    const found = new Array<message.Activity>()
+    for (const fill of first < 0 ? [] : fills.slice(first)) {
+      const made = this.activitiesOf(fill)
+        .filter(({ type }) => wanted.length === 0 || wanted.includes(type))
+      found.push(...isDescending ? made.toReversed() : made)
+      if (found.length >= limit + ACTIVITIES_PER_FILL_MAX) break
     }
-    return answer(
-      found.slice(from, from + Math.min(size, ACTIVITIES_PER_PAGE_MAX)).map(({ body }) => body),
-    )
+    const from = token === "" ? 0 : found.findIndex(({ id }) => id === token) + 1
+    if (token !== "" && from === 0) return refused(malformed("invalid page_token"))
+    return answer(found.slice(from, from + limit).map(({ body }) => body))
   }
 
   #configure(body: string): Handled {

@@ -223,7 +223,6 @@ export interface Activity {
   /** Sorts by time. */
   readonly id: string
   readonly type: "FILL" | "CFEE"
-  readonly time: number
   readonly body: object
 }
 
@@ -237,7 +236,6 @@ export function activitiesOf(
   const made: Activity = {
     id,
     type: "FILL",
-    time: fill.time,
     body: {
       activity_type: "FILL",
       cum_qty: formatTrimmed(fill.cumulative),
@@ -263,7 +261,6 @@ export function activitiesOf(
   return [made, {
     id: feeId,
     type: "CFEE",
-    time: fill.time,
     body: {
       activity_type: "CFEE",
       id: feeId,
@@ -278,10 +275,14 @@ export function activitiesOf(
   }]
 }
 
-/** `20261123093000250::…`, in New York's time; what follows keeps the order of fills of one time. */
-export function activityId(fill: Pick<FillRecord, "executionId" | "sequence" | "time">): string {
-  const digits = newYorkWall(fill.time).toISOString().replace(/\D/g, "")
-  return `${digits}::${fill.executionId}`
+/** Whether `id` is of one of the activities that a fill makes. */
+export function isActivityOf({ executionId }: FillRecord, id: string): boolean {
+  return id.endsWith(`::${executionId}`) || id.endsWith(`::${feeIdOf(executionId)}`)
+}
+
+/** `20261123093000250::…`, in New York's time. */
+export function activityId({ executionId, time }: Pick<FillRecord, "executionId" | "time">) {
+  return `${newYorkWall(time).toISOString().replace(/\D/g, "")}::${executionId}`
 }
 
 /** Another id that nothing else has: only one of two halves of an id is drawn. */

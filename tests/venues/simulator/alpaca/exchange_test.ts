@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { Effect } from "effect"
 import { formatTrimmed } from "../../../../venues/simulator/decimals.ts"
 import { isRefusal, type Refusal } from "../../../../venues/simulator/alpaca/refusal.ts"
 import { atoms } from "../simulator.ts"
@@ -509,4 +510,38 @@ Deno.test("a trailing stop that is replaced keeps its best price", () => {
   const { highWaterMark, stopPrice, trailPrice, status } = floor.order(next)
   assert.deepEqual([highWaterMark, stopPrice, trailPrice].map(formatTrimmed), ["103", "102", "1"])
   assert.equal(status, "new")
+})
+
+Deno.test("of what is over the newest is remembered, of what is open all of its family", () => {
+  const floor = new Floor(0, {}, { doneOrdersMax: 3, fillsMax: 4 })
+  const entry = floor.placed({
+    side: "buy",
+    qty: "10",
+    order_class: "bracket",
+    take_profit: { limit_price: "110" },
+    stop_loss: { stop_price: "90" },
+    client_order_id: "entry",
+  })
+  const buy = (name: string) => {
+    floor.market.ladder("AAPL", [["99.90", "100"]], [["100.00", "100"]])
+    return floor.placed({ side: "buy", qty: "1", client_order_id: name })
+  }
+  const ids = () =>
+    floor.exchange.orders.filter(({ parentId }) => parentId === "")
+      .map(({ clientOrderId }) => clientOrderId)
+  for (let i = 0; i < 6; i++) buy(`order ${i}`)
+  assert.deepEqual(ids(), ["entry", "order 4", "order 5"])
+  assert.equal(floor.exchange.orders.length, 5)
+  assert.equal(floor.exchange.fills.length, 4)
+  assert.equal(buy("order 0").status, "filled")
+  const [profit, loss] = entry.legIds.map((id) => ({ id }))
+  assert.ok(profit && loss)
+  floor.market.trade("AAPL", "111", "100", "buyer")
+  assert.deepEqual([floor.order(profit).status, floor.order(loss).status], ["filled", "canceled"])
+  for (const name of ["a", "b", "c"]) buy(name)
+  assert.deepEqual(ids(), ["a", "b", "c"])
+  assert.equal(floor.exchange.orderByClientId("order 5"), undefined)
+  const { orders, fills } = Effect.runSync(floor.ledger.load)
+  assert.deepEqual(orders, floor.exchange.orders)
+  assert.deepEqual(fills, floor.exchange.fills)
 })

@@ -1,15 +1,18 @@
 /**
  * An exchange without a clock: what it would do later it does when the test says so.
  */
+import { Effect } from "effect"
 import { usTradingDays } from "../../../../domain/calendar.ts"
 import { formatTrimmed } from "../../../../venues/simulator/decimals.ts"
 import { AlpacaExchange, type Outcome } from "../../../../venues/simulator/alpaca/exchange.ts"
 import type { Change, Task } from "../../../../venues/simulator/alpaca/order_books.ts"
-import type {
-  AccountRecord,
-  AlpacaLedgerContents,
-  OrderRecord,
+import {
+  type AccountRecord,
+  type AlpacaLedgerContents,
+  makeMemoryAlpacaLedger,
+  type OrderRecord,
 } from "../../../../venues/simulator/alpaca/ledger.ts"
+import { MEMORY, type Memory } from "../../../../venues/simulator/memory.ts"
 import { readOrder, readReplace } from "../../../../venues/simulator/alpaca/order_request.ts"
 import { isRefusal, type Refusal } from "../../../../venues/simulator/alpaca/refusal.ts"
 import { atoms } from "../simulator.ts"
@@ -46,16 +49,22 @@ const EMPTY: AlpacaLedgerContents = { orders: [], fills: [], positions: [], acco
 export class Floor {
   readonly market = new TestMarket()
   readonly exchange: AlpacaExchange
+  readonly ledger = makeMemoryAlpacaLedger()
   readonly events = new Array<string>()
   #tasks = new Array<Task>()
   #prints = new Array<Change["prints"][number]>()
   #isPrinting = false
 
-  constructor(partialFillProbability = 0, account: Partial<AccountRecord> = {}) {
+  constructor(
+    partialFillProbability = 0,
+    account: Partial<AccountRecord> = {},
+    memory: Memory = MEMORY,
+  ) {
     this.exchange = new AlpacaExchange(this.market, EMPTY, { ...ACCOUNT, ...account }, {
       seed: 1,
       partialFillProbability,
       days: usTradingDays,
+      memory,
     })
     this.market.onMove((move) => {
       const change = this.exchange.move(move, this.market.time, this.#isPrinting)
@@ -147,5 +156,6 @@ export class Floor {
     for (const { event, order } of change.events) this.events.push(`${order.type} ${event}`)
     this.#tasks.push(...change.tasks)
     this.#prints.push(...change.prints)
+    Effect.runSync(this.ledger.commit(change))
   }
 }

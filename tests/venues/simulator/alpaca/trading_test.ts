@@ -380,8 +380,21 @@ tradingTest("activities are paged, and fees are among them", () =>
       `/v2/account/activities/FILL?page_size=2&page_token=${page[1].id}`,
     )
     assert.deepEqual(rest.map((one: Body) => one.id), [all[0].id])
+    for (const direction of ["asc", "desc"]) {
+      const found = new Array<Body>()
+      const path = `/v2/account/activities?page_size=1&direction=${direction}`
+      for (let i = 0; i < all.length; i++) {
+        const after = i === 0 ? "" : `&page_token=${found[i - 1].id}`
+        found.push(...(yield* venue.get("GET", path + after)))
+      }
+      assert.deepEqual(found, direction === "asc" ? all : all.toReversed())
+      const end = yield* venue.get("GET", `${path}&page_token=${found[3].id}`)
+      assert.deepEqual(end, [])
+    }
     const later = yield* venue.get("GET", "/v2/account/activities?after=2026-11-24T00:00:00Z")
     assert.deepEqual(later, [])
+    const none = yield* venue.ask("GET", "/v2/account/activities?page_token=20261123::x")
+    assert.deepEqual([none.status, none.body.message], [422, "invalid page_token"])
   }))
 
 tradingTest("assets, clock and calendar", () =>
