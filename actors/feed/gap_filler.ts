@@ -16,11 +16,15 @@ const PAGE_MAX = 1_000
 /** Longer than that is not waited for a venue that says "later": bars are broken instead. */
 const RETRY_AFTER_MAX_MS = 5_000
 
-/** Never fails: what could not be read is part of the outcome. */
+/**
+ * Never fails: what could not be read is part of the outcome. It ends with the connection that it
+ * reads for: the next one reads the same, and a venue must not be asked by both.
+ */
 export const fillGap = Effect.fnUntraced(function* (
-  { options }: State,
-  { after, held, instrument }: Filling,
+  { lines, options }: State,
+  filling: Filling,
 ): Effect.fn.Return<FillOutcome> {
+  const { after, held, instrument } = filling
   const { gapPauseMs, gapTradesMax, gapTries, market } = options
   const isDense = market.tradeIds === "dense"
   const trades: Array<Trade> = []
@@ -28,6 +32,7 @@ export const fillGap = Effect.fnUntraced(function* (
   const broken = (problem: string): FillOutcome => ({ trades, complete: false, problem })
   let tries = 0
   while (true) {
+    if (lines.get(instrument)?.filling !== filling) return broken("the stream was lost again")
     const page = yield* Effect.result(market.tradesAfter(instrument, trades.at(-1) ?? after))
     if (page._tag === "Failure") {
       const pauseMs = pauseAfter(page.failure, gapPauseMs)

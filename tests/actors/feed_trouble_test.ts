@@ -269,6 +269,23 @@ everySeed(
   },
 )
 
+everySeed("missed trades are not read on for a connection that is gone", (world) => {
+  const { venue } = world
+  const keel = trading(world, { assignments: [assignment("a", BTC)] })
+  venue.tradesDown = unreachable
+  venue.cutMarket()
+  keel.until(() => venue.tradeReads.length > 0, 5_000)
+  venue.marketDown = unreachable
+  venue.cutMarket()
+  const asked = venue.tradeReads.length
+  keel.run(3_000)
+  assert.equal(venue.tradeReads.length, asked)
+  venue.marketDown = venue.tradesDown = undefined
+  keel.until(() => status(world) === "streaming").run(3_000)
+  assertAsOnTape(world, bars(keel))
+  keel.stop()
+})
+
 for (const tapeLagMs of [0, 600]) {
   everySeed(`ids that say nothing lose no trade and count none twice, tape ${tapeLagMs} ms late`, (
     world,
