@@ -41,8 +41,8 @@ export function answerReader<T>(
     return (answer: T): Effect.Effect<A, Faulty> => {
       const result = Result.flatMap(parse(answer), decode)
       if (Result.isSuccess(result)) return Effect.succeed(result.success)
-      const detail = `an answer that makes no sense: ${oneLine(result.failure.message)}`
-      return Effect.fail(new Faulty({ detail: clean(detail, secrets) }))
+      const problem = oneLine(clean(result.failure.message, secrets))
+      return Effect.fail(new Faulty({ detail: `an answer that makes no sense: ${problem}` }))
     }
   }
 }
@@ -51,23 +51,23 @@ export function withoutSecrets<A extends Refused | VenueFailure>(
   failure: A,
   secrets: ReadonlyArray<string>,
 ) {
+  const kept = (text: string) => clean(text, secrets).slice(0, TEXT_MAX)
   switch (failure._tag) {
     case "Refused":
-      return new Refused({ ...failure, text: clean(failure.text, secrets) })
+      return new Refused({ ...failure, text: kept(failure.text) })
     case "Unreachable":
-      return new Unreachable({ detail: clean(failure.detail, secrets) })
+      return new Unreachable({ detail: kept(failure.detail) })
     case "Forbidden":
-      return new Forbidden({ detail: clean(failure.detail, secrets) })
+      return new Forbidden({ detail: kept(failure.detail) })
     case "Faulty":
-      return new Faulty({ detail: clean(failure.detail, secrets) })
+      return new Faulty({ detail: kept(failure.detail) })
     default:
       return failure
   }
 }
 
-/** Cut last: half a secret would not be found. */
+/** Of the whole text, before it is cut: half a secret would not be found. */
 function clean(text: string, secrets: ReadonlyArray<string>): string {
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text)
     .replaceAll(/signature=[^&\s"')]*/giu, "signature=***")
-    .slice(0, TEXT_MAX)
 }

@@ -196,7 +196,7 @@ function parsed(answer: string): Result.Result<unknown, Error> {
   try {
     return Result.succeed(parseExact(answer))
   } catch {
-    return Result.fail(new Error(`not JSON: ${answer.slice(0, 60)}`))
+    return Result.fail(new Error(`not JSON: ${answer}`))
   }
 }
 

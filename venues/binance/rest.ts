@@ -222,7 +222,7 @@ function parsed(answer: unknown): Result.Result<unknown, Error> {
   try {
     return Result.succeed(parseWithIds(answer))
   } catch {
-    return Result.fail(new Error(answer === "" ? "empty" : `not JSON: ${answer.slice(0, 60)}`))
+    return Result.fail(new Error(answer === "" ? "empty" : `not JSON: ${answer}`))
   }
 }
 

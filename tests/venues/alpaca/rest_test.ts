@@ -131,6 +131,22 @@ venueTest(
 )
 
 venueTest(
+  "no failure quotes half a key, where its text is cut",
+  () =>
+    Effect.gen(function* () {
+      for (let before = 30; before < 500; before += 10) {
+        const { endpoints } = yield* badVenue((_request, response) => {
+          response.end(`${"x".repeat(before)}${SECRET}`)
+        })
+        const { broker } = yield* connectTo(endpoints)
+        const { message } = yield* Effect.flip(broker.balances)
+        assert.match(message, /not JSON: x/)
+        assert.ok(!message.includes(SECRET.slice(0, 4)), message)
+      }
+    }),
+)
+
+venueTest(
   "no failure quotes the keys, whatever the venue sends back",
   () =>
     Effect.gen(function* () {
