@@ -5,6 +5,7 @@
  * recording can be read with anything.
  */
 import { type Decimal, formatDecimal } from "../domain/decimal.ts"
+import type { Bar, Trade } from "../domain/market.ts"
 import type { Execution, OrderReport } from "./broker.ts"
 
 /** JSON-ready: decimals and ids are text, times are epoch milliseconds. */
@@ -14,7 +15,7 @@ export type TranscriptEvent = { readonly type: string } & Readonly<Record<string
 export interface Transcript {
   /** Lines that held a frame; headers and empty lines do not count. */
   readonly frames: number
-  /** What the next line says. */
+  /** What the next line says, in order. */
   readonly read: (line: string) => ReadonlyArray<TranscriptEvent>
   /** A line that could not even be read. */
   readonly unreadable: (reason: string) => TranscriptEvent
@@ -40,6 +41,18 @@ export function partsOf(
   if (seconds === null) return raw
   const milliseconds = `${seconds[1]}${(seconds[2] ?? "").slice(0, 3).padEnd(3, "0")}`
   return { frame: seconds[3]!, receivedAt: Number(milliseconds) }
+}
+
+export function tradeEvent(trade: Trade): TranscriptEvent {
+  const { instrument, tradeId, side, time } = trade
+  const { price, size } = texts({ price: trade.price, size: trade.size })
+  return { type: "trade", instrument, tradeId, price, size, side, time }
+}
+
+export function barEvent(bar: Bar): TranscriptEvent {
+  const { instrument, intervalMs, openTime, open, high, low, close, volume, trades } = bar
+  const prices = texts({ open, high, low, close, volume })
+  return { type: "bar", instrument, intervalMs, openTime, ...prices, trades }
 }
 
 export function executionEvent(execution: Execution): TranscriptEvent {

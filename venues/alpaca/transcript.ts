@@ -4,13 +4,13 @@
  * It tells what the messages say; those that mean nothing are `undecoded`, with the reason. Trades
  * of shares are not numbered, so no gap can be told, and nothing is kept between the lines.
  */
-import { formatDecimal } from "../../domain/decimal.ts"
-import type { Trade } from "../../domain/market.ts"
 import {
+  barEvent,
   executionEvent,
   orderEvent,
   partsOf,
   texts,
+  tradeEvent,
   type Transcript as Port,
   type TranscriptEvent,
 } from "../transcript.ts"
@@ -49,11 +49,8 @@ export class Transcript implements Port {
         const { instrument, bid, bidSize, ask, askSize, time } = decoded
         return [{ type: "quote", instrument, ...texts({ bid, bidSize, ask, askSize }), time }]
       }
-      case "Bar": {
-        const { instrument, intervalMs, openTime, open, high, low, close, volume, trades } = decoded
-        const prices = texts({ open, high, low, close, volume })
-        return [{ type: "bar", instrument, intervalMs, openTime, ...prices, trades }]
-      }
+      case "Bar":
+        return [barEvent(decoded)]
       case "Status": {
         const { instrument, status, reason, time } = decoded
         return [{ type: "status", instrument, status, reason, time }]
@@ -92,10 +89,4 @@ export class Transcript implements Port {
         return []
     }
   }
-}
-
-function tradeEvent(trade: Trade): TranscriptEvent {
-  const { instrument, tradeId, side, time } = trade
-  const [price, size] = [formatDecimal(trade.price), formatDecimal(trade.size)]
-  return { type: "trade", instrument, tradeId, price, size, side, time }
 }

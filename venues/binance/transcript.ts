@@ -7,7 +7,16 @@
  */
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
-import { executionEvent, orderEvent, partsOf, texts, type TranscriptEvent } from "../transcript.ts"
+import {
+  barEvent,
+  executionEvent,
+  orderEvent,
+  partsOf,
+  texts,
+  tradeEvent,
+  type Transcript as Port,
+  type TranscriptEvent,
+} from "../transcript.ts"
 import { decodeFrame, type Depth, type Snapshot } from "./decode.ts"
 import { LocalBook } from "./local_book.ts"
 import type { SymbolMap } from "./symbols.ts"
@@ -15,8 +24,7 @@ import type { SymbolMap } from "./symbols.ts"
 /** Snapshots whose instrument is not known yet; a recorder fetches one per instrument. */
 const ORPHANS_MAX = 64
 
-export class Transcript {
-  /** Lines that held a frame; headers and empty lines do not count. */
+export class Transcript implements Port {
   frames = 0
   private line = 0
   private readonly lastTradeIds = new Map<InstrumentId, bigint>()
@@ -29,7 +37,6 @@ export class Transcript {
     private readonly showsBooks: boolean,
   ) {}
 
-  /** What the next line says, in order. */
   read(line: string): ReadonlyArray<TranscriptEvent> {
     this.line++
     const { frame, receivedAt } = partsOf(line)
@@ -37,23 +44,16 @@ export class Transcript {
     this.frames++
     const decoded = decodeFrame(frame, this.symbols, receivedAt ?? 0)
     switch (decoded._tag) {
-      case "Trade": {
-        const { instrument, tradeId, side, time } = decoded
-        const [price, size] = [formatDecimal(decoded.price), formatDecimal(decoded.size)]
-        const trade = { type: "trade", instrument, tradeId, price, size, side, time }
-        return [...this.missingTrades(instrument, tradeId), trade]
-      }
+      case "Trade":
+        return [...this.missingTrades(decoded.instrument, decoded.tradeId), tradeEvent(decoded)]
       case "Quote": {
         const { instrument, updateId, bid, bidSize, ask, askSize } = decoded
         const sides = texts({ bid, bidSize, ask, askSize })
         // The frame has no time of its own.
         return [{ type: "quote", instrument, updateId, ...sides, time: receivedAt ?? null }]
       }
-      case "Bar": {
-        const { instrument, intervalMs, openTime, open, high, low, close, volume, trades } = decoded
-        const prices = texts({ open, high, low, close, volume })
-        return [{ type: "bar", instrument, intervalMs, openTime, ...prices, trades }]
-      }
+      case "Bar":
+        return [barEvent(decoded)]
       case "Depth":
         return this.depth(decoded)
       case "Snapshot":
@@ -82,7 +82,6 @@ export class Transcript {
     }
   }
 
-  /** A line that could not even be read. */
   unreadable(reason: string): TranscriptEvent {
     this.line++
     this.frames++
