@@ -92,7 +92,7 @@ export class OrderBooks {
     market: Pick<AlpacaMarket, "listings" | "book" | "lastPrice">,
     contents: AlpacaLedgerContents,
     account: AccountRecord,
-    { seed, memory = MEMORY }: { readonly seed: number; readonly memory?: Memory },
+    { seed, memory = MEMORY }: { readonly seed: number; readonly memory?: Memory | undefined },
   ) {
     this.#market = market
     this.#seed = seed
