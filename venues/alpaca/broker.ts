@@ -12,7 +12,7 @@ import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Balance, Broker, OrderReport } from "../broker.ts"
 import type { Priority } from "../governor.ts"
 import { Faulty, Forbidden, VenueError } from "../market_data.ts"
-import type { LivenessPolicy, Traffic } from "../socket.ts"
+import type { ConnectionOptions } from "./connection.ts"
 import { cryptoFee, TAKER_FEE_BPS } from "./crypto_fee.ts"
 import { reportOf } from "./decode.ts"
 import { executionsOf } from "./fills.ts"
@@ -30,15 +30,12 @@ import { type Keys, type Rest, venueError } from "./rest.ts"
 import { orderTypes, replaceOf, submitOf } from "./submission.ts"
 import { baseOf, type SymbolMap, symbolMap, VENUE } from "./symbols.ts"
 
-export interface BrokerOptions {
+export interface BrokerOptions extends ConnectionOptions {
   /** `wss://paper-api.alpaca.markets/stream`, or any other host. */
   readonly streamUrl: string
   readonly rest: Rest
   readonly keys: Keys
-  readonly policy: LivenessPolicy
-  readonly traffic: Traffic
   readonly instruments: ReadonlyArray<InstrumentId>
-  readonly subscribeTimeoutMs: number
   /** Of crypto, in hundredths of a percent. Default: what every account begins with. */
   readonly cryptoFeeBps?: number
 }

@@ -9,7 +9,7 @@ import type { TradingDay } from "../../domain/calendar.ts"
 import { decimal, isPositive, larger, zero } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
 import { Faulty, type MarketData, VenueError } from "../market_data.ts"
-import type { LivenessPolicy, Traffic } from "../socket.ts"
+import type { ConnectionOptions } from "./connection.ts"
 import { quoteOf } from "./decode.ts"
 import { barsOf, type RestFeed, tradesOf } from "./history.ts"
 import { cryptoEndpoint, sharesEndpoint, streamOf } from "./market_stream.ts"
@@ -20,16 +20,12 @@ import { instrumentId, isPair, symbolMap, symbolOf, VENUE } from "./symbols.ts"
 /** Which trades of shares are seen: one exchange's, all exchanges', or a made-up share's. */
 export type Feed = "iex" | "sip" | "test"
 
-export interface MarketDataOptions {
+export interface MarketDataOptions extends ConnectionOptions {
   /** `wss://stream.data.alpaca.markets`, or any other host. */
   readonly streamUrl: string
   readonly feed: Feed
   readonly rest: Rest
   readonly keys: Keys
-  readonly policy: LivenessPolicy
-  readonly traffic: Traffic
-  /** For every answer until the subscription stands. */
-  readonly subscribeTimeoutMs: number
 }
 
 export function makeMarketData(options: MarketDataOptions): MarketData {

@@ -1,27 +1,22 @@
 /**
  * One stream of Alpaca's market data: shares, or crypto.
  *
- * The account has one place per stream, so a connection is only given up with its closing
- * handshake; the next one would find the place taken. Everything is asked for at once; where the
- * plan does not allow that, what it refuses is told and not asked for again.
+ * Everything is asked for at once; where the plan does not allow that, what it refuses is told and
+ * not asked for again.
  */
-import { Effect, Redacted } from "effect"
-import { forever } from "../../actors/runtime/forever.ts"
+import { Effect, type Scope } from "effect"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import {
-  Faulty,
   Forbidden,
   type MarketDataSink,
   Overrun,
-  Silent,
-  SlotBusy,
-  VenueError,
+  type VenueError,
   type VenueFailure,
 } from "../market_data.ts"
-import { openConnection } from "../socket.ts"
+import { converse, login, refusalFailure } from "./connection.ts"
 import { type Control, type Decoded, decodeMarketFrame } from "./decode.ts"
 import type { Feed, MarketDataOptions } from "./market_data.ts"
-import { symbolMap, symbolOf, VENUE } from "./symbols.ts"
+import { symbolMap, symbolOf } from "./symbols.ts"
 
 export interface Endpoint {
   readonly doing: string
@@ -48,84 +43,62 @@ interface Wish {
 
 export const streamOf = Effect.fn("alpaca.stream")(
   function* (
-    { streamUrl, keys, policy, traffic, subscribeTimeoutMs }: MarketDataOptions,
+    options: MarketDataOptions,
     { doing, path, hasStatuses }: Endpoint,
     instruments: ReadonlyArray<InstrumentId>,
     sink: MarketDataSink,
-  ): Effect.fn.Return<never, VenueError, never> {
-    const failed = (reason: VenueFailure) => new VenueError({ venue: VENUE, doing, reason })
+  ): Effect.fn.Return<never, VenueError, Scope.Scope> {
     const symbols = symbolMap(instruments)
-    return yield* Effect.scoped(Effect.gen(function* () {
-      const connection = yield* openConnection({
-        venue: VENUE,
-        doing,
-        url: `${streamUrl}${path}`,
-        policy,
-        traffic,
-        awaitsClose: true,
-      })
-      const subscribing = new Subscribing(instruments, hasStatuses, sink)
-      const overdue = failed(new Silent({ what: "data", afterMs: subscribeTimeoutMs }))
-      const frames = Effect.suspend(() =>
-        subscribing.isDone ? connection.pull : Effect.timeoutOrElse(connection.pull, {
-          duration: subscribeTimeoutMs,
-          orElse: () => Effect.fail(overdue),
-        })
-      )
-      const outbox: Array<unknown> = []
-      /** Hands one message on; what ends the connection, if it does. */
-      const taken = (decoded: Decoded, frame: string): VenueFailure | undefined => {
-        switch (decoded._tag) {
-          case "Trade":
-          case "Quote":
-          case "Status":
-          case "PriceBand":
-          case "TradeCorrection":
-          case "TradeCancel":
-            return sink.event(decoded) ? undefined : new Overrun({ waiting: 0 })
-          case "Undecoded":
-            sink.undecoded(frame, decoded.reason)
-            return undefined
-          case "Connected":
-            outbox.push({
-              action: "auth",
-              key: Redacted.value(keys.key),
-              secret: Redacted.value(keys.secret),
-            })
-            return undefined
-          case "Authenticated":
-          case "Subscribed": {
-            const next = subscribing.next()
-            if (next !== undefined) outbox.push(next)
-            return undefined
-          }
-          case "Refusal": {
-            if (!subscribing.refuses(decoded, frame)) return refusalFailure(decoded)
-            const next = subscribing.next()
-            if (next !== undefined) outbox.push(next)
-            return undefined
-          }
-          case "Unauthorized":
-            return new Forbidden({ detail: decoded.reason })
-          case "Aside":
-          case "Bar":
-          case "Ignored":
-          case "Listening":
-            return undefined
-        }
+    const subscribing = new Subscribing(instruments, hasStatuses, sink)
+    const taken = (
+      decoded: Decoded,
+      frame: string,
+      say: (message: unknown) => void,
+    ): VenueFailure | undefined => {
+      const ask = () => {
+        const next = subscribing.next()
+        if (next !== undefined) say(next)
       }
-      return yield* forever(Effect.flatMap(frames, (batch) => {
-        for (const frame of batch) {
-          for (const decoded of decodeMarketFrame(frame, symbols)) {
-            const failure = taken(decoded, frame)
-            if (failure !== undefined) return Effect.fail(failed(failure))
-          }
-        }
-        const messages = outbox.splice(0).map((message) => JSON.stringify(message))
-        return Effect.forEach(messages, connection.send, { discard: true })
-      }))
-    }))
+      switch (decoded._tag) {
+        case "Trade":
+        case "Quote":
+        case "Status":
+        case "PriceBand":
+        case "TradeCorrection":
+        case "TradeCancel":
+          return sink.event(decoded) ? undefined : new Overrun({ waiting: 0 })
+        case "Undecoded":
+          sink.undecoded(frame, decoded.reason)
+          return undefined
+        case "Connected":
+          say(login(options.keys))
+          return undefined
+        case "Authenticated":
+        case "Subscribed":
+          ask()
+          return undefined
+        case "Refusal":
+          if (!subscribing.refuses(decoded, frame)) return refusalFailure(decoded)
+          ask()
+          return undefined
+        case "Unauthorized":
+          return new Forbidden({ detail: decoded.reason })
+        case "Aside":
+        case "Bar":
+        case "Ignored":
+        case "Listening":
+          return undefined
+      }
+    }
+    return yield* converse(options, {
+      doing,
+      url: `${options.streamUrl}${path}`,
+      decode: (frame) => decodeMarketFrame(frame, symbols),
+      taken,
+      isSubscribed: () => subscribing.isDone,
+    })
   },
+  Effect.scoped,
 )
 
 /**
@@ -204,22 +177,3 @@ class Subscribing {
 
 /** More symbols than the plan has, data that it has not, a channel that the feed has not. */
 const planCodes: ReadonlySet<number> = new Set([405, 409, 410])
-
-/** What the error of a stream means for whoever wants to try again. */
-export function refusalFailure({ code, reason }: { code: number; reason: string }): VenueFailure {
-  switch (code) {
-    case 401:
-    case 402:
-    case 403:
-    case 408:
-    case 409:
-      return new Forbidden({ detail: reason })
-    case 406:
-      return new SlotBusy({ detail: reason })
-    // Told that we are too slow.
-    case 407:
-      return new Overrun({ waiting: 0 })
-    default:
-      return new Faulty({ detail: reason })
-  }
-}

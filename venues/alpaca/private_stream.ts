@@ -4,19 +4,16 @@
  * It stands once the venue has confirmed that it will tell; before that, nothing that it says is
  * complete.
  */
-import { Effect, Redacted } from "effect"
-import { forever } from "../../actors/runtime/forever.ts"
-import type { Broker } from "../broker.ts"
-import { Faulty, Forbidden, Silent, VenueError, type VenueFailure } from "../market_data.ts"
-import { openConnection } from "../socket.ts"
+import { Effect } from "effect"
+import type { Broker, PrivateSink } from "../broker.ts"
+import { Faulty, Forbidden, type VenueFailure } from "../market_data.ts"
 import type { BrokerOptions } from "./broker.ts"
+import { converse, login, refusalFailure } from "./connection.ts"
 import type { CryptoFee } from "./crypto_fee.ts"
 import { type DecodedPrivate, decodePrivateFrame } from "./decode.ts"
 import type { KnownOrders } from "./known_orders.ts"
-import { refusalFailure } from "./market_stream.ts"
-import { type SymbolMap, VENUE } from "./symbols.ts"
+import type { SymbolMap } from "./symbols.ts"
 
-const doing = "private stream"
 const UPDATES = "trade_updates"
 
 export function streamOf(
@@ -25,37 +22,17 @@ export function streamOf(
   symbols: SymbolMap,
   fee: CryptoFee,
 ): Broker["stream"] {
-  const { keys, policy, traffic, streamUrl, subscribeTimeoutMs } = options
-  const failed = (reason: VenueFailure) => new VenueError({ venue: VENUE, doing, reason })
   return Effect.fn("alpaca.privateStream")(
-    function* (sink) {
-      const connection = yield* openConnection({
-        venue: VENUE,
-        doing,
-        url: streamUrl,
-        policy,
-        traffic,
-        awaitsClose: true,
-      })
-      yield* connection.send(JSON.stringify({
-        action: "auth",
-        key: Redacted.value(keys.key),
-        secret: Redacted.value(keys.secret),
-      }))
+    function* (sink: PrivateSink) {
       let isListening = false
-      const overdue = failed(new Silent({ what: "data", afterMs: subscribeTimeoutMs }))
-      const frames = Effect.suspend(() =>
-        isListening ? connection.pull : Effect.timeoutOrElse(connection.pull, {
-          duration: subscribeTimeoutMs,
-          orElse: () => Effect.fail(overdue),
-        })
-      )
-      const outbox: Array<unknown> = []
-      /** Hands one message on; what ends the connection, if it does. */
-      const taken = (decoded: DecodedPrivate, frame: string): VenueFailure | undefined => {
+      const taken = (
+        decoded: DecodedPrivate,
+        frame: string,
+        say: (message: unknown) => void,
+      ): VenueFailure | undefined => {
         switch (decoded._tag) {
           case "Authenticated":
-            outbox.push({ action: "listen", data: { streams: [UPDATES] } })
+            say({ action: "listen", data: { streams: [UPDATES] } })
             return undefined
           case "Listening":
             if (!decoded.streams.includes(UPDATES)) {
@@ -86,16 +63,14 @@ export function streamOf(
             return undefined
         }
       }
-      return yield* forever(Effect.flatMap(frames, (batch) => {
-        for (const frame of batch) {
-          for (const decoded of decodePrivateFrame(frame, symbols, fee)) {
-            const failure = taken(decoded, frame)
-            if (failure !== undefined) return Effect.fail(failed(failure))
-          }
-        }
-        const messages = outbox.splice(0).map((message) => JSON.stringify(message))
-        return Effect.forEach(messages, connection.send, { discard: true })
-      }))
+      return yield* converse(options, {
+        doing: "private stream",
+        url: options.streamUrl,
+        greeting: login(options.keys),
+        decode: (frame) => decodePrivateFrame(frame, symbols, fee),
+        taken,
+        isSubscribed: () => isListening,
+      })
     },
     Effect.scoped,
   )
