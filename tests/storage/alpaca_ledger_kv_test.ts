@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { Effect } from "effect"
 import { openAlpacaLedger } from "../../storage/alpaca_ledger_kv.ts"
+import { newAccount } from "../../venues/simulator/alpaca/account.ts"
 import type {
   AccountRecord,
   AlpacaLedgerBatch,
@@ -9,28 +10,9 @@ import type {
 } from "../../venues/simulator/alpaca/ledger.ts"
 
 const account: AccountRecord = {
-  id: "8e5ce2bd-7e39-4a7c-a1ad-000000000000",
-  accountNumber: "PA1",
-  createdAt: 1,
-  cash: 2n ** 70n,
-  lastEquity: 1n,
-  lastMaintenanceMargin: 0n,
+  ...newAccount({ id: "account", accountNumber: "PA1", createdAt: 1, cash: 2n ** 70n }),
   closes: { "BTC/USD": 5n },
-  accruedFees: 0n,
-  configuration: {
-    noShorting: false,
-    suspendTrade: false,
-    fractionalTrading: true,
-    maxMarginMultiplier: "2",
-    tradeConfirmEmail: "all",
-    ptpNoExceptionEntry: false,
-    disableOvernightTrading: false,
-  },
-  idSequence: 1,
   orderSequence: 1,
-  fillSequence: 0,
-  eventSequence: 0,
-  eventTime: 0,
 }
 
 const order = (sequence: number, fields: Partial<OrderRecord> = {}): OrderRecord => ({

@@ -10,10 +10,11 @@
  * On a port of its own, on loopback, without a password: it is for tests and for the
  * person at this machine. It never touches anything but the simulation.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { createServer, type ServerResponse } from "node:http"
 import { Effect } from "effect"
 import type { Fault } from "./fault.ts"
 import type { Faults } from "./faults.ts"
+import { readBody } from "./http_body.ts"
 import { decodeAddressed, type VenueName, VENUES } from "./scenario.ts"
 import { decodedPart } from "./url_part.ts"
 import { SimulatorError } from "./venue_server.ts"
@@ -34,7 +35,7 @@ export const startControl = Effect.fn("Control.start")(function* (
   venues: ControlledVenues,
 ) {
   const server = createServer((request, response) => {
-    readBody(request, (body) => {
+    readBody(request, BODY_MAX, (body) => {
       Effect.runFork(
         answer(venues, request.method ?? "", request.url ?? "/", body).pipe(
           Effect.map((reply) => send(response, reply)),
@@ -127,16 +128,4 @@ function ok(body: unknown): Reply {
 function send(response: ServerResponse, { status, body }: Reply) {
   response.writeHead(status, { "content-type": "application/json" })
   response.end(JSON.stringify(body))
-}
-
-function readBody(request: IncomingMessage, done: (body: string) => void) {
-  const chunks = new Array<string>()
-  let length = 0
-  request.setEncoding("utf8")
-  request.on("data", (chunk: string) => {
-    length += chunk.length
-    if (length > BODY_MAX) request.socket.destroy()
-    else chunks.push(chunk)
-  })
-  request.on("end", () => done(chunks.join("")))
 }

@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { Socket } from "node:net"
 import type { RequestFault } from "./fault.ts"
 import type { Faults, Subject } from "./faults.ts"
+import { readBody } from "./http_body.ts"
 
 const BODY_MAX = 100_000
 const DRIPS = 10
@@ -68,22 +69,14 @@ export class HttpDoor {
     this.#desk.count(1)
     this.#responses.add(response)
     response.on("close", () => this.#done(response))
-    const chunks = new Array<string>()
-    let length = 0
-    incoming.setEncoding("utf8")
-    incoming.on("data", (chunk: string) => {
-      length += chunk.length
-      if (length > BODY_MAX) incoming.socket.destroy()
-      else chunks.push(chunk)
-    })
-    incoming.on("end", () => {
+    readBody(incoming, BODY_MAX, (body) => {
       const url = incoming.url ?? "/"
       const at = url.indexOf("?")
       const request: HttpRequest = {
         method: incoming.method ?? "",
         path: at < 0 ? url : url.slice(0, at),
         query: at < 0 ? "" : url.slice(at + 1),
-        body: chunks.join(""),
+        body,
         headers: incoming.headers,
       }
       this.#receive({ request, response, subject: this.#desk.subject(request) })

@@ -10,7 +10,8 @@ import { strikesConnections } from "./faults.ts"
 import type { Listing } from "./listing.ts"
 import type { StreamHub } from "./stream_hub.ts"
 import type { VenueServer } from "./venue_server.ts"
-import { type Door, DOORS, type Wire } from "./wire.ts"
+import type { Wire } from "./wire.ts"
+import { doorOf, strikeWire } from "./wire_faults.ts"
 import type { WsApiDoor } from "./ws_api_door.ts"
 
 export interface Struck {
@@ -31,21 +32,9 @@ export function strike(fault: ConnectionFault | VenueFault, struck: Struck) {
 
 function strikeConnections(fault: ConnectionFault, struck: Struck) {
   const { desk, credentials, wire, hub, wsApi, server } = struck
+  if (strikeWire(fault, wire, desk.now())) return
   const door = doorOf(fault)
   switch (fault.kind) {
-    case "reset_connections":
-      return wire.reset(door)
-    case "cut_connections":
-      return wire.cut(door)
-    case "close_connections":
-      return wire.close(fault.code, fault.reason ?? "", door)
-    case "freeze_connections":
-      return wire.freeze(desk.now(), door)
-    case "mute":
-      return wire.mute(door)
-    case "no_pings":
-      wire.isPinging = false
-      return
     case "server_shutdown": {
       const event = { e: "serverShutdown", E: desk.now() }
       if (door !== "wsApi") hub.announce(event)
@@ -139,10 +128,6 @@ function changed(listing: Listing, fault: Extract<VenueFault, { kind: "listing" 
     stepSize: read(fault.stepSize, listing.stepSize),
     notionalMin: read(fault.notionalMin, listing.notionalMin),
   }
-}
-
-function doorOf(fault: ConnectionFault): Door | undefined {
-  return DOORS.find((door) => door === fault.match?.door)
 }
 
 function firstSymbol(desk: BinanceDesk): string {

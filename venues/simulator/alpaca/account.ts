@@ -220,6 +220,33 @@ export class Account {
   }
 }
 
+/** Somebody who has never traded, and has given out no id. */
+export function newAccount(
+  owner: Pick<AccountRecord, "id" | "accountNumber" | "createdAt" | "cash">,
+): AccountRecord {
+  return {
+    ...owner,
+    lastEquity: owner.cash,
+    lastMaintenanceMargin: 0n,
+    closes: {},
+    accruedFees: 0n,
+    configuration: {
+      noShorting: false,
+      suspendTrade: false,
+      fractionalTrading: true,
+      maxMarginMultiplier: "2",
+      tradeConfirmEmail: "all",
+      ptpNoExceptionEntry: false,
+      disableOvernightTrading: false,
+    },
+    idSequence: 0,
+    orderSequence: 0,
+    fillSequence: 0,
+    eventSequence: 0,
+    eventTime: 0,
+  }
+}
+
 /** What a short sale of `quantity` at about `price` reserves. */
 export function shortReserve(price: Atoms, quantity: Atoms): Atoms {
   return ceilNotional(price, quantity) * SHORT_RESERVE_PERCENT / 100n

@@ -8,7 +8,8 @@ import type { ConnectionFault, Fault, VenueFault } from "../fault.ts"
 import { strikesConnections } from "../faults.ts"
 import type { Later } from "../later.ts"
 import type { VenueServer } from "../venue_server.ts"
-import { DOORS, type Wire } from "../wire.ts"
+import type { Wire } from "../wire.ts"
+import { doorOf, strikeWire } from "../wire_faults.ts"
 import type { Credentials } from "./credentials.ts"
 import type { AlpacaRequests } from "./requests.ts"
 import type { Sessions } from "./sessions.ts"
@@ -40,24 +41,11 @@ export function strike(fault: ConnectionFault | VenueFault, struck: Struck) {
 
 function strikeConnections(fault: ConnectionFault, struck: Struck) {
   const { wire, server, later, market, updates, credentials, now } = struck
-  const door = DOORS.find((one) => one === fault.match?.door)
+  if (strikeWire(fault, wire, now())) return
   switch (fault.kind) {
-    case "reset_connections":
-      return wire.reset(door)
-    case "cut_connections":
-      return wire.cut(door)
-    case "close_connections":
-      return wire.close(fault.code, fault.reason ?? "", door)
-    case "freeze_connections":
-      return wire.freeze(now(), door)
-    case "mute":
-      return wire.mute(door)
-    case "no_pings":
-      wire.isPinging = false
-      return
     case "server_shutdown":
       // Nothing announces it here.
-      return later(fault.ms, () => wire.close(1001, "server shutdown", door))
+      return later(fault.ms, () => wire.close(1001, "server shutdown", doorOf(fault)))
     case "outage":
       server.close()
       return later(fault.ms, server.reopen)

@@ -13,6 +13,7 @@ import { parseAtoms } from "../decimals.ts"
 import { makeLater } from "../later.ts"
 import { makeOutbox } from "../outbox.ts"
 import { SimulatorError } from "../venue_server.ts"
+import { newAccount } from "./account.ts"
 import { AlpacaExchange } from "./exchange.ts"
 import {
   type AccountRecord,
@@ -89,7 +90,7 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
   const { market, ledger, seed } = options
   const now = () => market.now()
   const contents = yield* ledger.load.pipe(Effect.mapError(asSimulatorError))
-  const account = contents.account ?? (yield* newAccount(options, now()))
+  const account = contents.account ?? (yield* openAccount(options, now()))
   const days = options.days ?? usTradingDays
   const exchange = new AlpacaExchange(market, contents, account, {
     seed,
@@ -204,7 +205,7 @@ export const startTrading = Effect.fn("AlpacaTrading.start")(function* (
   }
 })
 
-const newAccount = Effect.fn("AlpacaTrading.newAccount")(function* (
+const openAccount = Effect.fn("AlpacaTrading.openAccount")(function* (
   { cash: text, ledger, seed }: TradingOptions,
   now: number,
 ) {
@@ -218,28 +219,8 @@ const newAccount = Effect.fn("AlpacaTrading.newAccount")(function* (
   const letters = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
   const number = Array.from({ length: 10 }, () => letters[Math.floor(chance.next() * 34)]).join("")
   const account: AccountRecord = {
-    id: makeUuid(seed, 1),
-    accountNumber: `PA${number}`,
-    createdAt: now,
-    cash,
-    lastEquity: cash,
-    lastMaintenanceMargin: 0n,
-    closes: {},
-    accruedFees: 0n,
-    configuration: {
-      noShorting: false,
-      suspendTrade: false,
-      fractionalTrading: true,
-      maxMarginMultiplier: "2",
-      tradeConfirmEmail: "all",
-      ptpNoExceptionEntry: false,
-      disableOvernightTrading: false,
-    },
+    ...newAccount({ id: makeUuid(seed, 1), accountNumber: `PA${number}`, cash, createdAt: now }),
     idSequence: 1,
-    orderSequence: 0,
-    fillSequence: 0,
-    eventSequence: 0,
-    eventTime: 0,
   }
   yield* ledger.commit({ orders: [], fills: [], positions: [], account })
     .pipe(Effect.mapError(asSimulatorError))

@@ -4,6 +4,7 @@
 import { Effect } from "effect"
 import { usTradingDays } from "../../../../domain/calendar.ts"
 import { formatTrimmed } from "../../../../venues/simulator/decimals.ts"
+import { newAccount } from "../../../../venues/simulator/alpaca/account.ts"
 import { AlpacaExchange, type Outcome } from "../../../../venues/simulator/alpaca/exchange.ts"
 import type { Change, Task } from "../../../../venues/simulator/alpaca/order_books.ts"
 import {
@@ -18,30 +19,12 @@ import { isRefusal, type Refusal } from "../../../../venues/simulator/alpaca/ref
 import { atoms } from "../simulator.ts"
 import { MONDAY, TestMarket } from "./trading_market.ts"
 
-export const ACCOUNT: AccountRecord = {
+export const ACCOUNT: AccountRecord = newAccount({
   id: "e6fe16f3-64a4-4921-8928-cadf02f92f98",
   accountNumber: "PA0000000001",
   createdAt: MONDAY,
   cash: atoms("100000"),
-  lastEquity: atoms("100000"),
-  lastMaintenanceMargin: 0n,
-  closes: {},
-  accruedFees: 0n,
-  configuration: {
-    noShorting: false,
-    suspendTrade: false,
-    fractionalTrading: true,
-    maxMarginMultiplier: "2",
-    tradeConfirmEmail: "all",
-    ptpNoExceptionEntry: false,
-    disableOvernightTrading: false,
-  },
-  idSequence: 0,
-  orderSequence: 0,
-  fillSequence: 0,
-  eventSequence: 0,
-  eventTime: 0,
-}
+})
 
 const EMPTY: AlpacaLedgerContents = { orders: [], fills: [], positions: [], account: undefined }
 
