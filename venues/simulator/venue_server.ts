@@ -7,11 +7,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
-import { Effect, Schema } from "effect"
+import { Effect, Schedule, Schema } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import type { Faults } from "./faults.ts"
 import { decodedPart } from "./url_part.ts"
 import type { Door, Wire } from "./wire.ts"
+
+const REOPEN_EVERY_MS = 1_000
 
 export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
   text: Schema.String,
@@ -69,16 +71,25 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
     socket.on("close", () => upgrading.delete(socket))
     upgrade(request, socket, head, sockets, doors)
   })
-  yield* Effect.acquireRelease(
+  const open = (at: number) =>
     Effect.callback<void, SimulatorError>((resume) => {
-      server.once("error", (error: Error & { code?: string }) => {
+      const failed = (error: Error & { code?: string }) => {
+        server.off("listening", opened)
         const text = error.code === "EADDRINUSE"
-          ? `port ${port} on ${host} is in use; choose another or 0`
-          : `cannot listen on ${host}:${port}: ${error.message}`
+          ? `port ${at} on ${host} is in use; choose another or 0`
+          : `cannot listen on ${host}:${at}: ${error.message}`
         resume(Effect.fail(new SimulatorError({ text })))
-      })
-      server.listen(port, host, () => resume(Effect.void))
-    }),
+      }
+      const opened = () => {
+        server.off("error", failed)
+        resume(Effect.void)
+      }
+      server.once("error", failed)
+      server.once("listening", opened)
+      server.listen(at, host)
+    })
+  yield* Effect.acquireRelease(
+    open(port),
     () =>
       Effect.callback<void>((resume) => {
         doors.wire.terminateAll()
@@ -93,6 +104,15 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
   const address = server.address()
   if (!isAddress(address)) return yield* new SimulatorError({ text: "no address after listening" })
   const taken = address.port
+  const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  // Somebody may have taken the port meanwhile: a venue that is gone for good is no outage.
+  const openAgain = open(taken).pipe(
+    Effect.tapError(({ text }) =>
+      Effect.logWarning(`simulated venue cannot open its port again yet: ${text}`)
+    ),
+    Effect.retry(Schedule.spaced(REOPEN_EVERY_MS)),
+  )
   const opened: VenueServer = {
     port: taken,
     close: () => {
@@ -101,7 +121,7 @@ export const listen = Effect.fn("VenueServer.listen")(function* (
       server.closeAllConnections()
     },
     reopen: () => {
-      if (!server.listening) server.listen(taken, host)
+      if (!server.listening) fork(Effect.forkIn(openAgain, scope))
     },
   }
   return opened

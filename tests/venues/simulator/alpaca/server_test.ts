@@ -145,6 +145,31 @@ scopedTest(
     }).pipe(Effect.provide(TestClock.layer())),
 )
 
+scopedTest(
+  "an outage during which somebody takes the port lasts until it is free again",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* startVenue()
+      const ear = yield* Effect.promise(() => listening(venue, IEX))
+      yield* Effect.promise(() => arm(venue, { kind: "outage", ms: 300 }))
+      yield* TestClock.adjust("50 millis")
+      yield* Effect.promise(() => ear.closed)
+      const { hostname, port } = new URL(venue.endpoints.data)
+      const thief = Deno.listen({ hostname, port: Number(port) })
+      yield* TestClock.adjust("300 millis")
+      yield* Effect.promise(() => new Promise((done) => setTimeout(done, 50)))
+      thief.close()
+      let status = 0
+      for (let i = 0; i < 100 && status !== 200; i++) {
+        yield* TestClock.adjust("1 second")
+        status = yield* Effect.promise(() =>
+          get(venue, CLOCK).then(({ status }) => status, () => 0)
+        )
+      }
+      assert.equal(status, 200)
+    }).pipe(Effect.provide(TestClock.layer())),
+)
+
 venueTest("a fault that this venue cannot have is refused in one line", async (venue) => {
   for (
     const [fault, text] of [
