@@ -6,97 +6,34 @@
  * of our clock is nothing to it, and it remembers what it could know: when it was asked, when it
  * had told somebody to wait, when a price went out last.
  */
-import { Context, Deferred, Duration, Effect, Option } from "effect"
-import { Clock, Scheduler } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Option, Scheduler } from "effect"
 import type { VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import { newYorkTime, type TradingDay } from "../../domain/calendar.ts"
-import {
-  add,
-  type Decimal,
-  decimal,
-  divide,
-  floorTo,
-  isLess,
-  isZero,
-  multiply,
-  negate,
-  subtract,
-  zero,
-} from "../../domain/decimal.ts"
+import { type Decimal, decimal } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
 import {
-  type Balance,
   type Broker,
-  type Execution,
   type NewOrder,
-  type OrderAck,
   OrderNotSent,
   OrderRefused,
-  type OrderReport,
-  OrderUnknown,
   type PrivateEvent,
   type PrivateSink,
-  type SubmitError,
 } from "../../venues/broker.ts"
 import {
   Closed,
   type MarketData,
   type MarketDataSink,
   Overrun,
-  Unreachable,
   VenueError,
   type VenueFailure,
 } from "../../venues/market_data.ts"
+import { ANSWER_MS, FakeBooks, type FrameFault } from "../actors/fake_books.ts"
 
 export const VENUE = "chaos"
 export const BTC = "BTC/USD.CHAOS"
 export const ETH = "ETH/USD.CHAOS"
 export const AAPL = "AAPL.CHAOS"
-
-export function instrument(id: InstrumentId): Instrument {
-  const [base = "", quote = "USD"] = id.slice(0, id.lastIndexOf(".")).split("/")
-  return {
-    id,
-    venue: VENUE,
-    assetClass: id.includes("/") ? "crypto" : "us_equity",
-    symbol: base,
-    base,
-    quote,
-    tickSize: decimal("0.01"),
-    lotSize: decimal("0.0001"),
-    quantityMin: decimal("0.0001"),
-    quantityMax: decimal("9000"),
-    notionalMin: decimal("5"),
-    status: "trading",
-  }
-}
-
-/** What becomes of one order request and its answer. */
-export const submitFaults = [
-  "lose_request",
-  "lose_answer",
-  "late_answer",
-  /** Arrives after its answer was given up. */
-  "late_request",
-  /** Taken, and never answered. */
-  "hang",
-  "refuse",
-  "not_sent",
-] as const
-/** What the market does with one order. */
-export const fillPlans = ["pieces", "part_then_expire", "slow"] as const
-/** What becomes of one frame of the private stream, or of one trade of the market stream. */
-export const frameFaults = ["lose", "duplicate", "late"] as const
-
-interface Order extends NewOrder {
-  readonly venueOrderId: string
-  filled: Decimal
-  status: OrderReport["status"]
-  reason: string
-  /** Every change, for reads that lag. */
-  readonly history: Array<{ readonly time: number; readonly report: OrderReport }>
-}
 
 interface Connection<Sink> {
   readonly sink: Sink
@@ -111,22 +48,11 @@ interface Print {
   readonly size: number
 }
 
-const FEE = decimal("0.001")
-const ANSWER_MS = 20
-const FRAME_MS = 15
-const LATE_MS = 2_500
-/** When a client gives up on an answer. */
-const GIVE_UP_MS = 1_000
-/** When the venue may be believed about an order whose answer was lost. */
-const CONCLUSIVE_MS = 5_000
 const PAGE_MAX = 1_000
 
-export class PortVenue {
-  /** One entry is used up by each; without an entry nothing goes wrong. */
-  readonly submitFaults = new Array<(typeof submitFaults)[number]>()
-  readonly fillPlans = new Array<(typeof fillPlans)[number]>()
-  readonly privateFaults = new Array<(typeof frameFaults)[number]>()
-  readonly tradeFaults = new Array<(typeof frameFaults)[number]>()
+export class PortVenue extends FakeBooks {
+  /** What becomes of trades on the market stream; one entry is used up by each. */
+  readonly tradeFaults = new Array<FrameFault>()
   /** As long as it is set, every attempt and every request ends with it. */
   readonly down: {
     market?: VenueFailure | undefined
@@ -144,15 +70,10 @@ export class PortVenue {
   readonly halted = new Map<InstrumentId, { readonly since: number; toldAt: number | undefined }>()
   /** Everything on the market stream arrives so much later. */
   lagMs = 0
-  /** Reads show the books as they were so long ago. */
-  readLagMs = 0
   /** Its clock against the true one. */
   skewMs = 0
 
   readonly tape = new Map<InstrumentId, Array<Print>>()
-  readonly orders = new Map<string, Order>()
-  readonly executions = new Array<Execution>()
-  readonly submits = new Map<string, number>()
   /** True times at which it was connected to. */
   readonly connects = { market: new Array<number>(), private: new Array<number>() }
   /** What was asked of it while it had told us to wait. */
@@ -163,7 +84,6 @@ export class PortVenue {
   readonly toldUntil = new Map<InstrumentId, number>()
   /** Since when there has been no such stream; undefined while there is one. */
   readonly goneSince = { market: 0 as number | undefined, private: 0 as number | undefined }
-  onSubmit: (order: NewOrder) => void = () => {}
 
   /** Known to whoever has had the answer. */
   readonly #waits = {
@@ -172,19 +92,18 @@ export class PortVenue {
     quotes: { from: 0, until: 0 },
   }
   readonly #cents = new Map<InstrumentId, number>()
-  readonly #moves = new Array<{ readonly time: number; readonly asset: string; by: Decimal }>()
   readonly #market = new Set<Connection<MarketDataSink>>()
   readonly #private = new Set<Connection<PrivateSink>>()
   readonly #fork: (effect: Effect.Effect<void>) => unknown
-  #ids = 0
   #isDriven = false
 
   constructor(
-    readonly time: VirtualTime,
-    readonly instruments: ReadonlyArray<Instrument>,
+    time: VirtualTime,
+    instruments: ReadonlyArray<Instrument>,
     readonly days: ReadonlyArray<TradingDay>,
   ) {
-    this.#moves.push({ time: -Infinity, asset: "USD", by: decimal("100000") })
+    super(time, instruments)
+    this.deposit("USD", "100000")
     for (const { id } of instruments) {
       this.#cents.set(id, 10_000)
       this.tape.set(id, [])
@@ -209,6 +128,10 @@ export class PortVenue {
   }
 
   // ---- the market ------------------------------------------------------------------------
+
+  price(id: InstrumentId): Decimal {
+    return money(this.#cents.get(id)!)
+  }
 
   isOpen(id: InstrumentId): boolean {
     if (id.includes("/")) return true
@@ -285,7 +208,7 @@ export class PortVenue {
     return {
       _tag: "Quote",
       instrument: id,
-      updateId: String(++this.#ids),
+      updateId: this.nextId(),
       bid: money(cents - 1),
       bidSize: decimal("100"),
       ask: money(cents + 1),
@@ -435,54 +358,17 @@ export class PortVenue {
     },
     replace: () => Effect.fail(new OrderNotSent({ detail: "orders are not replaced here" })),
     cancelAll: Effect.suspend(() =>
-      this.#read("reads", "DELETE openOrders", () => {
-        const open = [...this.orders.values()].filter(({ status }) => !finals.has(status))
-        for (const order of open) this.#finish(order, "canceled", "")
-        return open.length
-      })
+      this.#read("reads", "DELETE openOrders", () => this.cancelAll())
     ),
-    submit: (order) => Effect.suspend(() => this.#submit(order)),
+    submit: (order) => Effect.suspend(() => this.submit(order)),
     cancel: (_, clientOrderId) =>
-      this.#read("reads", "DELETE order", () => {
-        const order = this.orders.get(clientOrderId)
-        if (order === undefined || finals.has(order.status)) return "unknown_order"
-        this.#finish(order, "canceled", "")
-        return "requested"
-      }),
+      this.#read("reads", "DELETE order", () => this.cancel(clientOrderId)),
     order: (_, clientOrderId) =>
-      this.#read(
-        "reads",
-        "GET order",
-        () => Option.fromUndefinedOr(this.#asRead(this.orders.get(clientOrderId))),
-      ),
-    openOrders: Effect.suspend(() =>
-      this.#read("reads", "GET openOrders", () =>
-        [...this.orders.values()].flatMap((order) => {
-          const report = this.#asRead(order)
-          return report === undefined || finals.has(report.status) ? [] : [report]
-        }))
-    ),
+      this.#read("reads", "GET order", () => Option.fromUndefinedOr(this.report(clientOrderId))),
+    openOrders: Effect.suspend(() => this.#read("reads", "GET openOrders", () => this.openReports)),
     executions: (id, since) =>
-      this.#read(
-        "reads",
-        "GET executions",
-        () =>
-          this.executions.filter((each) =>
-            each.instrument === id && each.time >= since && each.time <= this.now - this.readLagMs
-          ),
-      ),
-    balances: Effect.suspend(() =>
-      this.#read(
-        "reads",
-        "GET balances",
-        () =>
-          [...new Set(this.#moves.map(({ asset }) => asset))].map((asset): Balance => ({
-            asset,
-            free: this.balance(asset, this.now - this.readLagMs),
-            locked: zero,
-          })),
-      )
-    ),
+      this.#read("reads", "GET executions", () => this.executionsSince(id, since)),
+    balances: Effect.suspend(() => this.#read("reads", "GET balances", () => this.balances)),
     stream: (sink) =>
       Effect.suspend(() => {
         this.#asked("private")
@@ -491,11 +377,6 @@ export class PortVenue {
           ? this.#refuse("private", "private stream", reason)
           : this.#connect("private", this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
       }),
-  }
-
-  balance(asset: string, at = Infinity): Decimal {
-    return this.#moves.filter((move) => move.asset === asset && move.time <= at)
-      .reduce((sum, { by }) => add(sum, by), zero)
   }
 
   // ---- inside ----------------------------------------------------------------------------
@@ -565,178 +446,17 @@ export class PortVenue {
     Deferred.doneUnsafe(connection.dead, Effect.fail(error))
   }
 
-  #submit(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
-    const fault = this.submitFaults.shift()
-    if (fault === "not_sent") return Effect.fail(new OrderNotSent({ detail: "no socket" }))
-    this.submits.set(order.clientOrderId, (this.submits.get(order.clientOrderId) ?? 0) + 1)
-    this.onSubmit(order)
-    const unknown = Effect.suspend(() =>
-      Effect.fail(
-        new OrderUnknown({
-          cause: "no answer",
-          conclusiveAt: Math.round(this.time.now) + CONCLUSIVE_MS,
-        }),
-      )
-    )
-    const taken = Effect.sync(() => this.#take(order))
-    const answer = (ms: number) => Effect.flatMap(taken, (ack) => Effect.delay(ack, ms))
-    switch (fault) {
-      case "lose_request":
-        return Effect.delay(unknown, GIVE_UP_MS)
-      case "lose_answer":
-        return Effect.andThen(taken, Effect.delay(unknown, GIVE_UP_MS))
-      case "late_answer":
-        return answer(LATE_MS)
-      case "late_request":
-        this.later(GIVE_UP_MS + LATE_MS, () => void this.#take(order))
-        return Effect.delay(unknown, GIVE_UP_MS)
-      case "hang":
-        return Effect.andThen(taken, Effect.never)
-      case "refuse":
-        return Effect.delay(
-          Effect.fail(
-            new OrderRefused({ reason: "trading_rule", code: "-1013", text: "Filter failure" }),
-          ),
-          ANSWER_MS,
-        )
-      case undefined:
-        return answer(ANSWER_MS)
-    }
+  protected override objection({ instrument }: NewOrder): OrderRefused | undefined {
+    const because = (reason: OrderRefused["reason"], text: string) =>
+      new OrderRefused({ reason, code: "-2010", text })
+    if (this.halted.has(instrument)) return because("halted", "Trading is halted.")
+    if (!this.isOpen(instrument)) return because("market_closed", "Market is closed.")
   }
 
-  /** The request has arrived: what the answer would be. */
-  #take(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
-    const refused = (reason: OrderRefused["reason"], text: string) =>
-      Effect.fail(new OrderRefused({ reason, code: "-2010", text }))
-    if (this.orders.has(order.clientOrderId)) return refused("duplicate_id", "Duplicate order")
-    if (this.halted.has(order.instrument)) return refused("halted", "Trading is halted.")
-    if (!this.isOpen(order.instrument)) return refused("market_closed", "Market is closed.")
-    const { base, quote } = this.#listing(order.instrument)
-    const isShort = order.side === "sell" ? isLess(this.balance(base), order.quantity) : isLess(
-      this.balance(quote),
-      multiply(order.quantity, money(this.#cents.get(order.instrument)!)),
-    )
-    if (isShort) return refused("insufficient_funds", "Account has insufficient balance.")
-    const placed: Order = {
-      ...order,
-      venueOrderId: String(++this.#ids),
-      filled: zero,
-      status: "accepted",
-      reason: "",
-      history: [],
-    }
-    this.orders.set(order.clientOrderId, placed)
-    this.#changed(placed)
-    this.#frame({ _tag: "Report", report: this.#report(placed) })
-    this.#match(placed)
-    return Effect.succeed({ venueOrderId: placed.venueOrderId })
-  }
-
-  #match(order: Order) {
-    const rest = () => subtract(order.quantity, order.filled)
-    const { lotSize } = this.#listing(order.instrument)
-    const part = floorTo(divide(order.quantity, decimal("3"), 18), lotSize)
-    switch (this.fillPlans.shift()) {
-      case undefined:
-        return this.#fill(order, order.quantity)
-      case "pieces":
-        this.#fill(order, part)
-        this.later(40, () => this.#fill(order, part))
-        return this.later(80, () => this.#fill(order, rest()))
-      case "part_then_expire":
-        this.#fill(order, part)
-        return this.later(40, () => this.#finish(order, "expired", "no liquidity"))
-      case "slow":
-        return this.later(1_500, () => this.#fill(order, rest()))
-    }
-  }
-
-  #fill(order: Order, quantity: Decimal) {
-    if (finals.has(order.status) || isZero(quantity)) return
-    const { base, quote } = this.#listing(order.instrument)
-    const isBuy = order.side === "buy"
-    const price = money(this.#cents.get(order.instrument)! + (isBuy ? 1 : -1))
-    const notional = multiply(quantity, price)
-    // As venues of pairs take it: from what is received.
-    const fee = multiply(isBuy ? quantity : notional, FEE)
-    const feeAsset = isBuy ? base : quote
-    const time = this.now
-    this.#moves.push(
-      { time, asset: base, by: isBuy ? quantity : negate(quantity) },
-      { time, asset: quote, by: isBuy ? negate(notional) : notional },
-      { time, asset: feeAsset, by: negate(fee) },
-    )
-    order.filled = add(order.filled, quantity)
-    order.status = isLess(order.filled, order.quantity) ? "partially_filled" : "filled"
-    const execution: Execution = {
-      executionId: String(++this.#ids),
-      clientOrderId: order.clientOrderId,
-      venueOrderId: order.venueOrderId,
-      instrument: order.instrument,
-      side: order.side,
-      quantity,
-      price,
-      fee,
-      feeAsset,
-      time,
-    }
-    this.executions.push(execution)
-    this.#changed(order)
-    this.#frame({ _tag: "Executed", execution, report: this.#report(order) })
-  }
-
-  #finish(order: Order, status: "canceled" | "expired", reason: string) {
-    if (finals.has(order.status)) return
-    order.status = status
-    order.reason = reason
-    this.#changed(order)
-    this.#frame({ _tag: "Report", report: this.#report(order) })
-  }
-
-  #changed(order: Order) {
-    order.history.push({ time: this.now, report: this.#report(order) })
-  }
-
-  #report(order: Order): OrderReport {
-    return {
-      clientOrderId: order.clientOrderId,
-      venueOrderId: order.venueOrderId,
-      instrument: order.instrument,
-      status: order.status,
-      filledQuantity: order.filled,
-      reason: order.reason,
-      time: this.now,
-    }
-  }
-
-  #asRead(order: Order | undefined): OrderReport | undefined {
-    const until = this.now - this.readLagMs
-    return order?.history.findLast(({ time }) => time <= until)?.report
-  }
-
-  #frame(event: PrivateEvent) {
-    const fault = this.privateFaults.shift()
-    if (fault === "lose") return
-    // Whoever listens when it arrives gets it.
-    const deliver = () => {
-      for (const { sink } of this.#private) sink.event(event)
-    }
-    this.later(fault === "late" ? LATE_MS : FRAME_MS, deliver)
-    if (fault === "duplicate") this.later(FRAME_MS + 30, deliver)
-  }
-
-  #listing(id: InstrumentId): Instrument {
-    return this.instruments.find((each) => each.id === id)!
+  protected tell(event: PrivateEvent) {
+    for (const { sink } of this.#private) sink.event(event)
   }
 }
-
-export const unreachable = new Unreachable({ detail: "ECONNREFUSED" })
-const finals: ReadonlySet<OrderReport["status"]> = new Set([
-  "filled",
-  "canceled",
-  "expired",
-  "rejected",
-])
 
 function money(cents: number): Decimal {
   return decimal((cents / 100).toFixed(2))

@@ -15,16 +15,8 @@ import {
   Throttled,
   type VenueFailure,
 } from "../../venues/market_data.ts"
-import {
-  AAPL,
-  BTC,
-  ETH,
-  fillPlans,
-  frameFaults,
-  type PortVenue,
-  submitFaults,
-  unreachable,
-} from "./port_venue.ts"
+import { fillPlans, frameFaults, submitFaults, unreachable } from "../actors/fake_books.ts"
+import { AAPL, BTC, ETH, type PortVenue } from "./port_venue.ts"
 
 export interface Step {
   /** After the beginning, in milliseconds. */

@@ -24,7 +24,8 @@ import { limits } from "../../limits.ts"
 import type { EventStore, StoredRecord } from "../../storage/event_store.ts"
 import { emptyDisk, openMemoryDisk } from "../../storage/memory.ts"
 import type { NewOrder } from "../../venues/broker.ts"
-import { instrument, PortVenue, VENUE } from "./port_venue.ts"
+import { instrument } from "../actors/fake_books.ts"
+import { PortVenue, VENUE } from "./port_venue.ts"
 import { begin, end, endOf, type Kind, type Schedule, told } from "./schedule.ts"
 
 export interface Outcome {
@@ -245,7 +246,8 @@ class Run {
     this.#hash.update(`${now} ${clientOrderId} ${side} ${instrument}\n`)
     const fail = (why: string) =>
       this.violations.push(`${this.#since(now)} ${side} ${clientOrderId} ${instrument}: ${why}`)
-    if (venue.submits.get(clientOrderId) !== 1) fail("sent twice")
+    const sent = venue.submits.filter((each) => each.clientOrderId === clientOrderId)
+    if (sent.length !== 1) fail("sent twice")
     const intent = this.written.findLast(({ event }) =>
       event._tag === "OrderSubmitted" && event.clientOrderId === clientOrderId
     )
@@ -445,7 +447,7 @@ class Run {
       timeline: written.filter(({ event }) => !quietTags.has(event._tag))
         .map(({ event, trueTime }) => `${this.#since(trueTime).padStart(10)}  ${text(event)}`),
       tally: {
-        orders: venue.submits.size,
+        orders: venue.submits.length,
         outages: count("FeedRestored") - 1,
         denials: count("OrderDenied"),
         bars,

@@ -173,7 +173,7 @@ const byTag: { readonly [Tag in EventTag]: fc.Arbitrary<Event> } = {
 
 export const eventTags = Object.keys(byTag) as ReadonlyArray<EventTag>
 export const anyEventOf = (tag: EventTag): fc.Arbitrary<Event> => byTag[tag]
-export const anyEvent: fc.Arbitrary<Event> = fc.oneof(...Object.values(byTag))
+const anyEvent: fc.Arbitrary<Event> = fc.oneof(...Object.values(byTag))
 
 export const opened: Event = {
   _tag: "AccountOpened",
