@@ -62,6 +62,12 @@ export const struck = Effect.fnUntraced(function* (
 
 export type Answering = (request: IncomingMessage, response: ServerResponse) => void
 
+export const text =
+  (status: number, body: string, headers: Record<string, string> = {}): Answering =>
+  (_request, response) => void response.writeHead(status, headers).end(body)
+export const json = (status: number, body: unknown, headers: Record<string, string> = {}) =>
+  text(status, JSON.stringify(body), { "content-type": "application/json", ...headers })
+
 /** An HTTP server that answers as it is told; everything it was asked is kept. */
 export const httpPeer = Effect.fnUntraced(function* (answer: Answering) {
   const asked: Array<string> = []

@@ -189,6 +189,30 @@ venueTest(
     }),
 )
 
+venueTest(
+  "a halt and its end are told by the stream",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* simulated()
+      const { market } = yield* connectTo(venue.endpoints)
+      const statuses: Array<string> = []
+      let heard = 0
+      yield* Effect.forkScoped(market.stream([AAPL], {
+        event: (event) => {
+          heard++
+          if (event._tag === "Status") statuses.push(`${event.status} ${event.reason}`)
+          return true
+        },
+        undecoded: () => {},
+      }))
+      yield* eventually(() => heard > 0 || undefined)
+      yield* venue.arm({ kind: "halt", symbol: "AAPL", code: "T1", reason: "Halt News Pending" })
+      yield* eventually(() => statuses.find((each) => each.startsWith("halted T1")))
+      yield* venue.arm({ kind: "resume", symbol: "AAPL" })
+      yield* eventually(() => statuses.find((each) => each.startsWith("trading")))
+    }),
+)
+
 for (const feed of ["sip", "test"] as const) {
   const id = feed === "test" ? "FAKEPACA.ALPACA" : AAPL
   venueTest(`the ${feed} feed streams`, () =>

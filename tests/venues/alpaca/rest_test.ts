@@ -2,14 +2,9 @@
 import assert from "node:assert/strict"
 import { Effect, Fiber } from "effect"
 import { decimal } from "../../../domain/decimal.ts"
-import type { NewOrder } from "../../../venues/broker.ts"
 import { eventually, venueTest } from "../harness.ts"
-import { AAPL, badVenue, connectTo, KEY, SECRET } from "./venue.ts"
+import { AAPL, badVenue, buy, connectTo, KEY, SECRET } from "./venue.ts"
 
-const buy: NewOrder = {
-  ...{ clientOrderId: "keel-1", instrument: AAPL, side: "buy", type: "market" },
-  ...{ quantity: decimal("10"), price: undefined },
-}
 const order = {
   ...{ id: "o1", client_order_id: "keel-1", symbol: "AAPL", status: "new", filled_qty: "0" },
 }

@@ -3,9 +3,11 @@ import { Effect, Redacted } from "effect"
 import type { WebSocket } from "ws"
 import type { InstrumentId } from "../../../domain/instrument.ts"
 import type { MarketEvent } from "../../../domain/market.ts"
+import { decimal, formatDecimal } from "../../../domain/decimal.ts"
 import { makeBroker } from "../../../venues/alpaca/broker.ts"
 import { type Feed, makeMarketData } from "../../../venues/alpaca/market_data.ts"
 import { buckets, makeRest } from "../../../venues/alpaca/rest.ts"
+import type { NewOrder } from "../../../venues/broker.ts"
 import { makeGovernor, noBanStore } from "../../../venues/governor.ts"
 import type { MarketData } from "../../../venues/market_data.ts"
 import { makeMemoryAlpacaLedger } from "../../../venues/simulator/alpaca/ledger.ts"
@@ -99,3 +101,16 @@ function endpointsAt(port: number): SimulatedAlpaca["endpoints"] {
     tradingStream: `ws://${authority}/stream`,
   }
 }
+
+export const buy: NewOrder = {
+  ...{ clientOrderId: "keel-1", instrument: AAPL, side: "buy", type: "market" },
+  ...{ quantity: decimal("10"), price: undefined },
+}
+
+/** A price that nothing will reach: far below the market, or above it. */
+export const farPrice = Effect.fnUntraced(
+  function* (market: MarketData, id: string, factor: number) {
+    const [quote] = yield* market.quotes([id])
+    return decimal(String(Math.floor(Number(formatDecimal(quote!.bid)) * factor)))
+  },
+)

@@ -4,8 +4,8 @@ import { generateKeyPairSync } from "node:crypto"
 import { Effect, Exit, Fiber, Option, Result, Scope } from "effect"
 import { decimal, formatDecimal, isEqual, isLess, isZero } from "../../../domain/decimal.ts"
 import type { NewOrder } from "../../../venues/broker.ts"
-import { eventually, fillsOf, listening, reportsOf, struck, venueTest } from "../harness.ts"
-import { BTC, connectTo, deafVenue, ETH, KEY, SECRET, simulated } from "./venue.ts"
+import { eventually, fillsOf, json, listening, reportsOf, struck, venueTest } from "../harness.ts"
+import { badVenue, BTC, connectTo, deafVenue, ETH, KEY, SECRET, simulated } from "./venue.ts"
 
 const buy: NewOrder = {
   ...{ clientOrderId: "keel-1", instrument: BTC, side: "buy", type: "market" },
@@ -361,3 +361,99 @@ venueTest(
       assert.ok((yield* broker.balances).length > 0)
     }),
 )
+
+// ---- answers that the simulated venue would not give ----------------------------------------
+
+const accepted = {
+  ...{ symbol: "BTCUSDT", orderId: 28, clientOrderId: "keel-1", executedQty: "0.001" },
+  status: "FILLED",
+}
+
+venueTest(
+  "order() never takes a state that it does not know for no order at all",
+  () =>
+    Effect.gen(function* () {
+      const strange = yield* badVenue(json(200, { ...accepted, status: "PENDING_CANCEL" }))
+      const { broker } = yield* connectTo(strange.endpoints)
+      const error = yield* Effect.flip(broker.order(BTC, "keel-1"))
+      assert.match(error.message, /unknown order status "PENDING_CANCEL"/)
+      const missing = yield* badVenue(json(400, { code: -2013, msg: "Order does not exist." }))
+      const honest = yield* connectTo(missing.endpoints)
+      assert.ok(Option.isNone(yield* honest.broker.order(BTC, "keel-1")))
+    }),
+)
+
+venueTest(
+  "openOrders leaves out what nobody asked for, and fails on a state it does not know",
+  () =>
+    Effect.gen(function* () {
+      const rows = [{ ...accepted, status: "NEW" }, {
+        ...accepted,
+        symbol: "DOGEUSDT",
+        status: "?",
+      }]
+      const { endpoints } = yield* badVenue(json(200, rows))
+      const { broker } = yield* connectTo(endpoints)
+      assert.deepEqual(
+        (yield* broker.openOrders).map(({ instrument, status }) => [instrument, status]),
+        [[BTC, "accepted"]],
+      )
+      const strange = yield* badVenue(json(200, [{ ...accepted, status: "?" }]))
+      const other = yield* connectTo(strange.endpoints)
+      assert.equal((yield* Effect.flip(other.broker.openOrders)).reason._tag, "Faulty")
+    }),
+)
+
+venueTest(
+  "executions() reads a long history page by page, to its end",
+  () =>
+    Effect.gen(function* () {
+      const all = Array.from({ length: 2_300 }, (_, at) => ({
+        ...{ id: at + 1, orderId: 9, symbol: "BTCUSDT", price: "1.5", qty: "2", commission: "0.1" },
+        ...{ commissionAsset: "BNB", time: 1_000 + at, isBuyer: at % 2 === 0 },
+      }))
+      const { endpoints, asked } = yield* badVenue((request, response) => {
+        const query = new URL(request.url!, "http://x").searchParams
+        const from = Number(query.get("fromId") ?? 0)
+        const since = Number(query.get("startTime") ?? 0)
+        const rows = all.filter(({ id, time }) => id >= from && time >= since)
+        response.end(JSON.stringify(rows.slice(0, Number(query.get("limit")))))
+      })
+      const { broker } = yield* connectTo(endpoints)
+      const executions = yield* broker.executions(BTC, 1_100.5)
+      assert.equal(asked.length, 3)
+      assert.deepEqual(
+        executions.map(({ executionId }) => Number(executionId)),
+        all.slice(100).map(({ id }) => id),
+      )
+      assert.deepEqual(executions[0], {
+        ...{
+          executionId: "101",
+          clientOrderId: "",
+          venueOrderId: "9",
+          instrument: BTC,
+          side: "buy",
+        },
+        ...{
+          quantity: decimal("2"),
+          price: decimal("1.5"),
+          fee: decimal("0.1"),
+          feeAsset: "BNB",
+          time: 1_100,
+        },
+      })
+    }),
+)
+
+venueTest("connect fails for good when the key may not trade", () =>
+  Effect.gen(function* () {
+    const { endpoints } = yield* badVenue((request, response) => {
+      const body = request.url?.startsWith("/api/v3/time")
+        ? { serverTime: Date.now() }
+        : { canTrade: false, balances: [] }
+      response.end(JSON.stringify(body))
+    })
+    const { broker } = yield* connectTo(endpoints)
+    const error = yield* Effect.flip(broker.connect)
+    assert.equal(error.message, "binance: GET /api/v3/account: refused (this key may not trade)")
+  }))

@@ -1,10 +1,12 @@
 /** What the tests of the adapter share: a venue to talk to, ours or one that misbehaves. */
 import { Clock, Effect, Redacted } from "effect"
 import type { BanStore } from "../../../venues/governor.ts"
+import type { MarketEvent } from "../../../domain/market.ts"
 import { makeBroker } from "../../../venues/binance/broker.ts"
 import { makeMarketData } from "../../../venues/binance/market_data.ts"
 import type { RotationPolicy } from "../../../venues/binance/rotation.ts"
 import { makeRest } from "../../../venues/binance/rest.ts"
+import type { MarketData } from "../../../venues/market_data.ts"
 import {
   type SimulatedBinance,
   type SimulatorOptions,
@@ -83,6 +85,19 @@ export const connectTo = Effect.fnUntraced(function* (
   })
   return { rest, market, broker, traffic }
 })
+
+/** Both instruments' market stream, running, and what it has said so far. */
+export const streaming = Effect.fnUntraced(
+  function* (market: MarketData, accepts: (seen: number) => boolean = () => true) {
+    const events: Array<MarketEvent> = []
+    const undecoded: Array<string> = []
+    const fiber = yield* Effect.forkScoped(market.stream([BTC, ETH], {
+      event: (event) => accepts(events.push(event)),
+      undecoded: (_frame, reason) => void undecoded.push(reason),
+    }))
+    return { events, undecoded, fiber }
+  },
+)
 
 /** An HTTP server that answers as it is told; everything it was asked is kept. */
 export const badVenue = Effect.fnUntraced(function* (answer: Answering) {
