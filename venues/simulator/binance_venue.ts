@@ -33,6 +33,12 @@ const KLINE_PUSH_MS = { "1s": 1_000, others: 2_000 } as const
 
 const PARTIAL_DEPTHS = [5, 10, 20] as const
 
+/** The last bar that was pushed on a stream, and when. */
+interface KlinePush {
+  readonly openTime: number
+  readonly at: number
+}
+
 interface Market {
   listing: Listing
   readonly tape: Tape
@@ -52,7 +58,8 @@ export class BinanceVenue {
   readonly #printsOwnFills: boolean
   readonly #markets = new Map<string, Market>()
   readonly #publisher: Publisher
-  readonly #klinesPushed = new Map<string, { openTime: number; at: number }>()
+  /** Of the streams that somebody listens to. */
+  #klinesPushed = new Map<string, KlinePush>()
   #updateId: number
 
   constructor(
@@ -243,22 +250,30 @@ export class BinanceVenue {
    * Not of the streams in `except`, which have frames of their own.
    */
   publishKlines(now: number, except: ReadonlySet<string> = new Set()) {
+    const before = this.#klinesPushed
+    this.#klinesPushed = new Map()
     for (const stream of this.#publisher.listened()) {
       if (except.has(stream)) continue
       const [name, kind = ""] = stream.split("@")
       const interval = kind.startsWith("kline_") ? kind.slice("kline_".length) : ""
       const market = this.#markets.get(name?.toUpperCase() ?? "")
       if (market !== undefined && isInterval(interval)) {
-        this.#pushKline(stream, market, interval, now)
+        const pushed = this.#pushKline(stream, market, interval, before.get(stream), now)
+        if (pushed !== undefined) this.#klinesPushed.set(stream, pushed)
       }
     }
   }
 
-  #pushKline(stream: string, market: Market, interval: Interval, now: number) {
+  #pushKline(
+    stream: string,
+    market: Market,
+    interval: Interval,
+    pushed: KlinePush | undefined,
+    now: number,
+  ): KlinePush | undefined {
     const { listing: { symbol }, tape: { klines } } = market
     const last = klines.last(interval, now)
-    if (last === undefined) return
-    const pushed = this.#klinesPushed.get(stream)
+    if (last === undefined) return pushed
     if (pushed !== undefined && last.openTime > pushed.openTime) {
       const closed = klines.range(interval, now, { startTime: pushed.openTime, limit: 1 })[0]
       if (closed !== undefined) {
@@ -271,12 +286,12 @@ export class BinanceVenue {
     const every = interval === "1s" ? KLINE_PUSH_MS["1s"] : KLINE_PUSH_MS.others
     const isDue = pushed === undefined || last.openTime > pushed.openTime ||
       now - pushed.at >= every
-    if (!isDue) return
-    this.#klinesPushed.set(stream, { openTime: last.openTime, at: now })
+    if (!isDue) return pushed
     this.#publisher.publish(
       stream,
       () => message.klineFrame(symbol, interval, last, false, now),
     )
+    return { openTime: last.openTime, at: now }
   }
 
   #deepen(change: Extract<MarketChange, { type: "depth" | "snapshot" }>) {

@@ -16,6 +16,8 @@ import { garble } from "./garble.ts"
 export const PING_EVERY_MS = 20_000
 export const PONG_WITHIN_MS = 60_000
 export const LIFETIME_MS = 24 * 3_600_000
+/** Of a frozen connection; nobody waits for one as long. */
+const FROZEN_MAX_MS = 3_600_000
 /** Frames a client of the public streams may send per second, pings and pongs included. */
 export const MESSAGES_PER_SECOND = 5
 
@@ -130,7 +132,11 @@ export class Wire {
   /** To be called about once a second. */
   beat(now: number) {
     for (const [socket, line] of this.#lines) {
-      if (line.frozenSince !== undefined) continue
+      if (line.frozenSince !== undefined) {
+        // What is not read does not notice that its client has gone.
+        if (now - line.frozenSince >= FROZEN_MAX_MS) socket.terminate()
+        continue
+      }
       if (now - line.openedAt >= this.#lifetimeMs) {
         socket.close(1001, "connection is 24 hours old")
       } else if (
@@ -196,11 +202,17 @@ export class Wire {
   }
 
   #write(socket: WebSocket, text: string) {
-    const line = this.#lines.get(socket)
-    if (line === undefined || line.isMute || line.frozenSince !== undefined) return
-    if (socket.readyState !== WebSocket.OPEN) return
+    const line = this.#speaking(socket)
+    if (line === undefined) return
     this.#framesSent++
     socket.send(line.encode(text))
+  }
+
+  /** `undefined` when nothing leaves through it any more. */
+  #speaking(socket: WebSocket): Line | undefined {
+    const line = this.#lines.get(socket)
+    if (line === undefined || line.isMute || line.frozenSince !== undefined) return undefined
+    return socket.readyState === WebSocket.OPEN ? line : undefined
   }
 
   #spoil(socket: WebSocket, text: string, fault: FrameFault) {
@@ -221,8 +233,10 @@ export class Wire {
       case "garble": {
         const garbled = garble(text, fault.as)
         if (typeof garbled === "string") return this.#write(socket, garbled)
+        const line = this.#speaking(socket)
+        if (line === undefined) return
         this.#framesSent++
-        this.#lines.get(socket)?.raw.write(garbled)
+        line.raw.write(garbled)
       }
     }
   }

@@ -383,6 +383,36 @@ scopedTest(
     }).pipe(Effect.provide(TestClock.layer())),
 )
 
+scopedTest(
+  "who comes back to a stream of klines is not told the bars of before",
+  () =>
+    Effect.gen(function* () {
+      const venue = yield* startVenue()
+      const ear = yield* Effect.promise(() => new Ear(`${venue.endpoints.ws}/ws`).opened())
+      const control = (method: string, id: number) =>
+        Effect.promise(() => {
+          ear.say({ method, params: ["btcusdt@kline_1s"], id })
+          return ear.hears((frame) => frame.id === id)
+        })
+      const klines = () => ear.heard.filter((frame) => frame.e === "kline")
+      const elapse = Effect.fnUntraced(function* (seconds: number) {
+        for (let tenth = 0; tenth < seconds * 10; tenth++) yield* TestClock.adjust("100 millis")
+        yield* Effect.promise(() => ear.ping())
+      })
+      yield* control("SUBSCRIBE", 1)
+      yield* elapse(3)
+      assert.ok(klines().some(({ k }) => k.x))
+      yield* control("UNSUBSCRIBE", 2)
+      yield* elapse(10)
+      const before = klines().length
+      yield* control("SUBSCRIBE", 3)
+      yield* elapse(1)
+      const [first] = klines().slice(before)
+      assert.deepEqual([first.k.t, first.k.x], [13_000, false])
+      yield* Effect.promise(() => ear.close())
+    }).pipe(Effect.provide(TestClock.layer())),
+)
+
 scopedTest("closing the venue ends every connection at once", () =>
   Effect.gen(function* () {
     const ears = yield* Effect.scoped(Effect.gen(function* () {

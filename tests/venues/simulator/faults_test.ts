@@ -590,3 +590,15 @@ scopedTest("a connection ends when it is a day old", () =>
     yield* Effect.promise(() => young.hears((frame) => frame.id === 1))
     yield* Effect.promise(() => young.close())
   }))
+
+scopedTest("a frozen connection is given up after an hour", () =>
+  Effect.gen(function* () {
+    const time = yield* laterClock
+    const venue = yield* startVenue().pipe(Effect.provideService(Clock.Clock, time.clock))
+    yield* Effect.promise(async () => {
+      const ear = await new Ear(`${venue.endpoints.ws}/stream`).opened()
+      await strike(venue, { kind: "freeze_connections" })
+      time.laterMs = 3_600_000
+      assert.equal(await ear.closed, 1006)
+    })
+  }))
