@@ -123,11 +123,17 @@ export type MonitorMessage =
   | { readonly _tag: "Marked"; readonly mark: Mark }
   | { readonly _tag: "RulesChanged"; readonly instrument: Instrument }
   | { readonly _tag: "FeedChanged"; readonly feed: FeedView }
-  | { readonly _tag: "RunnerChanged"; readonly runner: StrategyView }
+  | { readonly _tag: "RunnerChanged"; readonly runner: RunnerView }
   | { readonly _tag: "LinkChanged"; readonly link: PrivateLink }
   | { readonly _tag: "Valued"; readonly venue: string; readonly equity: Equity }
   | { readonly _tag: "Tick" }
   | Recorded
+
+/** What a runner knows of its strategy; how it was assigned is in the books. */
+export type RunnerView = Omit<
+  StrategyView,
+  "strategy" | "instrument" | "interval" | "params" | "notional"
+>
 
 /** State of a venue's private stream. */
 export interface PrivateLink {

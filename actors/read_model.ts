@@ -26,9 +26,8 @@ import type {
   Overview,
   ReplayView,
   Series,
-  StrategyView,
 } from "../domain/overview.ts"
-import type { PrivateLink } from "./names.ts"
+import type { PrivateLink, RunnerView } from "./names.ts"
 import { accountViews, equityOfAll, positionViews } from "./read_model/accounts.ts"
 import { Charts, type Point } from "./read_model/charts.ts"
 import type { Facts, ReadModelOptions } from "./read_model/facts.ts"
@@ -56,7 +55,7 @@ export class ReadModel implements Facts {
   readonly rules = new Map<InstrumentId, Instrument>()
   readonly marks = new Map<InstrumentId, Mark>()
   readonly feeds = new Map<string, FeedView>()
-  readonly runners = new Map<string, StrategyView>()
+  readonly runners = new Map<string, RunnerView>()
   readonly links = new Map<string, PrivateLink>()
   readonly equities = new Map<string, Equity>()
   private events: ReadonlyArray<EventView> = []

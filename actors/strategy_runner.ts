@@ -11,12 +11,11 @@ import type { Books } from "../domain/books.ts"
 import { type Decimal, formatDecimal, isEqual, zero } from "../domain/decimal.ts"
 import { type Instrument, intervalMs, tradableQuantity, venueOf } from "../domain/instrument.ts"
 import type { Bar } from "../domain/market.ts"
-import type { StrategyView } from "../domain/overview.ts"
 import type { Signal } from "../domain/signal.ts"
 import type { Assignment, RunningStrategy } from "../domain/strategy.ts"
 import type { MarketData } from "../venues/market_data.ts"
 import { follow, keepUp, record } from "./journal.ts"
-import { Monitor, riskManagerOf, type RunnerMessage, runnerOf } from "./names.ts"
+import { Monitor, riskManagerOf, type RunnerMessage, runnerOf, type RunnerView } from "./names.ts"
 import { type ActorContext, behavior, type ExitReason, stop } from "./runtime/mod.ts"
 
 export interface StrategyRunnerOptions {
@@ -234,13 +233,8 @@ function tellHolding(state: State, { assignment, instrument }: StrategyRunnerOpt
 }
 
 function show(state: State, { assignment }: StrategyRunnerOptions, actor: Context) {
-  const runner: StrategyView = {
+  const runner: RunnerView = {
     id: assignment.id,
-    strategy: assignment.strategy,
-    instrument: assignment.instrument,
-    interval: assignment.interval,
-    params: { ...assignment.params },
-    notional: formatDecimal(assignment.notional),
     status: state.warm ? "running" : "warming_up",
     bars: state.bars,
     signals: state.signals,

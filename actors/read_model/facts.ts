@@ -2,8 +2,8 @@
 import type { Books } from "../../domain/books.ts"
 import type { Equity, Mark } from "../../domain/equity.ts"
 import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
-import type { FeedView, Mode, RequestLimitView, StrategyView } from "../../domain/overview.ts"
-import type { PrivateLink } from "../names.ts"
+import type { FeedView, Mode, RequestLimitView } from "../../domain/overview.ts"
+import type { PrivateLink, RunnerView } from "../names.ts"
 import type { ActorSystem } from "../runtime/mod.ts"
 
 export interface ReadModelOptions {
@@ -41,7 +41,7 @@ export interface Facts {
   readonly equities: ReadonlyMap<string, Equity>
   readonly feeds: ReadonlyMap<string, FeedView>
   readonly links: ReadonlyMap<string, PrivateLink>
-  readonly runners: ReadonlyMap<string, StrategyView>
+  readonly runners: ReadonlyMap<string, RunnerView>
 }
 
 /** As the venue lists them now. */

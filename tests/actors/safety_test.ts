@@ -14,6 +14,7 @@ import type { StrategyEvent } from "../../domain/strategy.ts"
 import { type EventStore, StoreError, Unavailable } from "../../storage/event_store.ts"
 import type { NewOrder } from "../../venues/broker.ts"
 import { Forbidden, Throttled } from "../../venues/market_data.ts"
+import { submitFaults } from "./fake_books.ts"
 import { BTC, ETH, unreachable, VENUE } from "./fakes.ts"
 import {
   assignment,
@@ -131,17 +132,7 @@ class Script {
     ])
     this.#one<() => void>([
       () => {
-        const fault = this.#one(
-          [
-            "lose_request",
-            "lose_answer",
-            "late_answer",
-            "late_request",
-            "hang",
-            "refuse",
-            "not_sent",
-          ] as const,
-        )
+        const fault = this.#one(submitFaults)
         this.#say(`next order: ${fault}`)
         faults.submit.push(fault)
       },

@@ -1,4 +1,7 @@
 /** One fault, what it leads to, and that it is over in the end. */
+import assert from "node:assert/strict"
+import type { EventOf } from "../../domain/event.ts"
+import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import { assertHealed, assertNothingOpenedBlindly } from "./safety.ts"
 import { assertTimeline } from "./timeline.ts"
@@ -17,6 +20,34 @@ export interface Scene {
   readonly ids: ReadonlyArray<string>
   /** What has happened since, in seconds after the fault; see `timeline.ts`. */
   readonly expect: (timeline: string) => void
+}
+
+/**
+ * Of two symbols one is mute for 26 seconds: nothing is opened in it, its price is polled, and the
+ * other is not disturbed. Returns the gap that was found when it spoke again.
+ */
+export async function playMute(
+  { after, expect, world }: Scene,
+  mute: InstrumentId,
+  other: InstrumentId,
+  /** When it has to be said that it is polled: `9.50..10.60`. */
+  polled: string,
+): Promise<EventOf<"Gap">> {
+  await world.advance(4_000)
+  const stale = world.mark
+  await world.advance(10_000)
+  const opened = world.all("OrderSubmitted", stale).filter(({ purpose }) => purpose === "open")
+  assert.ok(opened.some(({ instrument }) => instrument === other))
+  assert.ok(!opened.some(({ instrument }) => instrument === mute))
+  await world.advance(12_000)
+  assert.deepEqual(world.all("FeedLost", after), [])
+  expect(`
+    ${polled}  SourceChanged ${mute} rest
+    18.0..25.50  SourceChanged ${mute} stream
+  `)
+  const gap = world.all("Gap", after).find(({ instrument }) => instrument === mute)
+  assert.ok(gap?.complete)
+  return gap
 }
 
 export interface SceneOptions {

@@ -25,6 +25,7 @@ import type { EventStore, StoredRecord } from "../../storage/event_store.ts"
 import { emptyDisk, openMemoryDisk } from "../../storage/memory.ts"
 import type { NewOrder } from "../../venues/broker.ts"
 import { instrument } from "../actors/fake_books.ts"
+import { chaosConfig } from "./config.ts"
 import { PortVenue, VENUE } from "./port_venue.ts"
 import { begin, end, endOf, type Kind, type Schedule, told } from "./schedule.ts"
 
@@ -483,19 +484,7 @@ class Run {
     venues.open.push(open)
     const system = () => this.#model.system
     const options = treeOptions({
-      config: {
-        mode: "sim",
-        venues: {},
-        strategies: this.#assignments(),
-        risk: {
-          orderNotionalMax: decimal("5000"),
-          positionNotionalMax: decimal("10000"),
-          exposureMax: decimal("20000"),
-          ordersPerMinuteMax: 600,
-          dailyLossMax: decimal("50000"),
-        },
-        server: { hostnames: [] },
-      },
+      config: chaosConfig(this.#assignments()),
       venues,
       store: this.#store(),
       model: this.#model,

@@ -17,7 +17,6 @@ import { treeOptions } from "../../assembly/actors.ts"
 import { countingStore, makeSettled } from "../../assembly/lock_step.ts"
 import type { OpenVenue, VenueDoor } from "../../assembly/venue.ts"
 import { openVenues } from "../../assembly/venues.ts"
-import type { Config } from "../../config.ts"
 import { applyRecord, type Books, emptyBooks } from "../../domain/books.ts"
 import { decimal } from "../../domain/decimal.ts"
 import { decodeEvent, type EventOf, type EventTag, type JournalRecord } from "../../domain/event.ts"
@@ -31,6 +30,7 @@ import type { Fault } from "../../venues/simulator/fault.ts"
 import type { Strike } from "../../venues/simulator/faults.ts"
 import { MarketClock } from "../../venues/simulator/market_clock.ts"
 import { Network, type Traffic } from "../../venues/socket.ts"
+import { chaosConfig } from "./config.ts"
 
 /** A venue that runs here, and the way to it. */
 export interface Wired extends VenueDoor {
@@ -140,7 +140,7 @@ export class ChaosWorld implements AsyncDisposable {
     const { pending, store } = countingStore(Effect.runSync(openMemoryDisk(this.#disk)))
     this.#storePending = pending
     const options = treeOptions({
-      config: this.#config(),
+      config: chaosConfig(this.assignments),
       venues,
       store,
       model,
@@ -337,22 +337,6 @@ export class ChaosWorld implements AsyncDisposable {
   }
 
   // ---- putting together ------------------------------------------------------------------------
-
-  #config(): Config {
-    return {
-      mode: "sim",
-      venues: {},
-      strategies: this.assignments,
-      risk: {
-        orderNotionalMax: decimal("5000"),
-        positionNotionalMax: decimal("10000"),
-        exposureMax: decimal("20000"),
-        ordersPerMinuteMax: 600,
-        dailyLossMax: decimal("50000"),
-      },
-      server: { hostnames: [] },
-    }
-  }
 
   /** In after every bar that finds it out, and out after the next: so there is always an order to spoil. */
   #runner(assignment: Assignment, { config, instruments, market }: OpenVenue) {
