@@ -51,6 +51,7 @@ export interface BrokerCapabilities {
 export interface OrderChange {
   /** Of the order that takes the old one's place. */
   readonly clientOrderId: string
+  /** In all: with what the old order has filled. */
   readonly quantity?: Decimal
   readonly price?: Decimal
   readonly stopPrice?: Decimal

@@ -97,7 +97,7 @@ export function replacementParams(
   if (side === undefined || type === undefined || origQty === undefined) {
     return new OrderNotSent({ detail: "the venue does not say what the old order was" })
   }
-  const quantity = change.quantity ?? subtract(origQty, old.executedQty)
+  const quantity = subtract(change.quantity ?? origQty, old.executedQty)
   if (!isPositive(quantity)) return new OrderNotSent({ detail: "nothing is left of the old order" })
   const stop = change.stopPrice ?? positive(stopPrice)
   const limit = change.price ?? positive(price)

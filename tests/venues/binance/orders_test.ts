@@ -278,6 +278,14 @@ venueTest(
       assert.deepEqual(yield* broker.replace(BTC, "keel-1", change), { venueOrderId: "8" })
       const sent = new URL(asked[2]!.slice("POST ".length), endpoints.rest).searchParams
       assert.deepEqual([sent.get("quantity"), sent.get("price")], ["0.0012", "50100"])
+      const larger = { ...change, quantity: decimal("0.003") }
+      yield* broker.replace(BTC, "keel-1", larger)
+      const more = new URL(asked[5]!.slice("POST ".length), endpoints.rest).searchParams
+      assert.equal(more.get("quantity"), "0.0022")
+      // It has filled more than that already.
+      const smaller = { ...change, quantity: decimal("0.0006") }
+      const none = yield* failureOf(broker.replace(BTC, "keel-1", smaller))
+      assert.equal(none?._tag, "OrderNotSent")
     }),
 )
 
