@@ -35,17 +35,17 @@ const weights: Readonly<Record<string, number>> = {
   "GET api/v3/order": 4,
   "GET api/v3/klines": 2,
   "GET api/v3/historicalTrades": 25,
-  "GET api/v3/ticker/price": 4,
-  "GET api/v3/rateLimit/order": 40,
 }
 
-const trading = new Set(["GET api/v3/account", "GET api/v3/order", "GET api/v3/openOrders"])
-  .add("GET api/v3/myTrades").add("GET api/v3/time").add("GET api/v3/rateLimit/order")
+const reconciling: ReadonlySet<string> = new Set([
+  ...["GET api/v3/account", "GET api/v3/order", "GET api/v3/openOrders"],
+  ...["GET api/v3/myTrades", "GET api/v3/time"],
+])
 
 export function spendingOf(method: string, path: string, params: Params) {
   const route = `${method} ${path}`
   const priority = priorityOf(method, route)
-  const orders = method === "POST" && path.startsWith("api/v3/order") && !path.endsWith("/test")
+  const orders = method === "POST" && path.startsWith("api/v3/order")
   return {
     priority,
     maxWaitMs: waitsMs[priority],
@@ -62,7 +62,7 @@ export function connectionOf(priority: Priority, weight: number) {
 function priorityOf(method: string, route: string): Priority {
   if (method === "DELETE") return "cancel"
   if (method === "POST") return "order"
-  return trading.has(route) ? "reconcile" : "data"
+  return reconciling.has(route) ? "reconcile" : "data"
 }
 
 function weightOf(route: string, params: Params): number {
