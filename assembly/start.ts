@@ -29,6 +29,7 @@ import type { BucketUsage } from "../venues/governor.ts"
 import type { ReplaySummary } from "../venues/simulator/binance.ts"
 import { treeOptions } from "./actors.ts"
 import { Edge, httpActor } from "./dashboard.ts"
+import { newJournalId } from "./journal_id.ts"
 import { countingStore, makeSettled, makeThaw } from "./lock_step.ts"
 import { firstPrices } from "./ready.ts"
 import { configFor, dataFolder, openReplay, playAll, type Replay, replayView } from "./replay.ts"
@@ -213,12 +214,6 @@ function requestLimit({ bucket, bannedUntil, ...usage }: BucketUsage): RequestLi
     ...(bannedUntil !== undefined && { bannedUntil }),
   }
 }
-
-/** Random where the run is live, seeded where it is a replay. */
-const newJournalId = Effect.map(
-  Effect.forEach(Array.from({ length: 8 }), () => Random.nextIntBetween(0, 36)),
-  (digits) => digits.map((digit) => digit.toString(36)).join(""),
-)
 
 /** Restarts and failures belong to the audit trail as much as orders do. */
 const journalSupervision = Effect.fnUntraced(function* (system: ActorSystem) {
