@@ -46,11 +46,9 @@ const flood = (actors: number, messages: number) =>
       for (let k = 0; k < messages; k++) system.ref(named(`flood${i}`)).send("go")
     }
     const late: Array<number> = []
-    const startedAt = performance.now()
     const usedBefore = usedMs()
-    while (performance.now() - startedAt < FLOOD_MS) {
-      late.push(yield* lateness)
-    }
+    // In the time we had, not in the machine's: a busy one would leave nothing to count.
+    while (usedMs() - usedBefore < FLOOD_MS) late.push(yield* lateness)
     flooding = false
     late.sort((a, b) => a - b)
     const fair = seen.map((count) => count / messages)
@@ -89,9 +87,10 @@ Deno.test("case 45: a chain of promises does not get a new budget at every link"
       }),
     ])
     system.ref(named("a")).send("go")
-    const late = yield* lateness
+    const late: Array<number> = []
+    while (late.length < 21) late.push(yield* lateness)
     going = false
-    return late
+    return late.sort((a, b) => a - b)[late.length >> 1]!
   })))
   assert.ok(late < LATE_MS, `${late} ms late`)
 })
