@@ -211,10 +211,9 @@ async function failureOf(error: unknown): Promise<Refused | VenueFailure> {
   const text = await response.text().catch(() => "")
   const body = Result.flatMap(parsed(text), Schema.decodeUnknownResult(ErrorBody))
   if (status === 429 || Result.isFailure(body)) {
-    const [retryAfter, date] = ["retry-after", "date"].map((name) =>
-      response.headers.get(name) ?? undefined
-    )
-    return refusal(status, retryAfter, undefined, date)
+    const { headers } = response
+    const retryAfter = headers.get("retry-after") ?? secondsToReset(headers)
+    return refusal(status, retryAfter, undefined, headers.get("date") ?? undefined)
   }
   return new Refused({ code: body.success.code ?? 0, text: body.success.message, status })
 }
@@ -224,6 +223,14 @@ function unreachable(error: unknown): Unreachable {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   const isTimeout = cause instanceof Error && cause.name === "TimeoutError"
   return new Unreachable({ detail: isTimeout ? "no answer in time" : causeText(cause) })
+}
+
+/** Until the venue counts anew, by its own clock: it need not say how long to wait besides. */
+function secondsToReset(headers: Headers): string | undefined {
+  const reset = count(headers.get("x-ratelimit-reset"))
+  const now = Date.parse(headers.get("date") ?? "")
+  if (reset === undefined || Number.isNaN(now)) return undefined
+  return String(Math.min(Math.max(reset - now / 1_000, 1), WINDOW_MS / 1_000))
 }
 
 function count(header: string | null): number | undefined {

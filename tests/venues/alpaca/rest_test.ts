@@ -126,6 +126,31 @@ venueTest(
 )
 
 venueTest(
+  "who is told to slow down waits until the venue counts anew, by its clock",
+  () =>
+    Effect.gen(function* () {
+      const date = "Mon, 23 Nov 2026 15:30:20 GMT"
+      const reset = Date.UTC(2026, 10, 23, 15, 30, 27) / 1_000
+      const waits = [
+        [{ "x-ratelimit-reset": String(reset) }, 7_000],
+        [{ "x-ratelimit-reset": String(reset), "retry-after": "3" }, 3_000],
+        [{ "x-ratelimit-reset": String(reset + 86_400) }, 60_000],
+        [{ "x-ratelimit-reset": String(reset - 7) }, 1_000],
+        [{ "x-ratelimit-reset": "soon" }, 60_000],
+        [{}, 60_000],
+      ] as const
+      for (const [headers, waitMs] of waits) {
+        const { endpoints } = yield* badVenue((_request, response) => {
+          response.writeHead(429, { date, ...headers }).end('{"message":"too many requests."}')
+        })
+        const { broker } = yield* connectTo(endpoints)
+        const { reason } = yield* Effect.flip(broker.balances)
+        assert.equal(reason._tag === "Throttled" && reason.retryAfterMs, waitMs)
+      }
+    }),
+)
+
+venueTest(
   "no failure quotes half a key, where its text is cut",
   () =>
     Effect.gen(function* () {
