@@ -3,7 +3,7 @@ import type { FC } from "hono/jsx"
 import { dollars, isDollar } from "../domain/dollar.ts"
 import type { AccountView, EquityView, RequestLimitView } from "../domain/overview.ts"
 import { Empty } from "./card.tsx"
-import { figure, percent, quantity, signedUsd, tone, usd, venueName } from "./format.ts"
+import { figure, minus, percent, quantity, signedUsd, tone, usd, venueName } from "./format.ts"
 import type { PageView } from "./page_view.ts"
 import { accountShape, Dot, linkShape } from "./status.tsx"
 import { Elapsed } from "./time.tsx"
@@ -84,7 +84,7 @@ const Account: FC<{ account: AccountView }> = ({ account }) => (
 )
 
 const Worth: FC<{ equity: EquityView }> = ({ equity }) => {
-  const pnl = String(Number(equity.total) - Number(equity.start))
+  const pnl = minus(equity.total, equity.start)
   return (
     <dl class="facts worth">
       <div>

@@ -1,7 +1,7 @@
 /** The six key figures, each with its course since this run began. */
 import type { FC } from "hono/jsx"
 import type { Overview } from "../domain/overview.ts"
-import { figure, percent, signedUsd, tone, usd } from "./format.ts"
+import { figure, minus, percent, signedUsd, tone, usd } from "./format.ts"
 import { type FigureName, figureNames, type PageView } from "./page_view.ts"
 
 const titles: Readonly<Record<FigureName, string>> = {
@@ -149,18 +149,4 @@ function round(value: number): string {
 
 function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? "" : "s"}`
-}
-
-/** Exact: scales both to integers and back. */
-function minus(a: string, b: string): string {
-  const places = Math.max(...[a, b].map((decimal) => decimal.split(".")[1]?.length ?? 0))
-  const scaled = (decimal: string) => {
-    const [whole = "0", fraction = ""] = decimal.split(".")
-    return BigInt(whole + fraction.padEnd(places, "0"))
-  }
-  const difference = scaled(a) - scaled(b)
-  const digits = String(difference < 0n ? -difference : difference).padStart(places + 1, "0")
-  const sign = difference < 0n ? "-" : ""
-  if (places === 0) return sign + digits
-  return `${sign}${digits.slice(0, -places)}.${digits.slice(-places)}`
 }

@@ -35,6 +35,20 @@ export function signedUsd(decimal: string, decimals = 2): string {
   return withDollar(signed(decimal, decimals))
 }
 
+/** Exact: scales both to integers and back. */
+export function minus(a: string, b: string): string {
+  const places = Math.max(...[a, b].map((decimal) => decimal.split(".")[1]?.length ?? 0))
+  const scaled = (decimal: string) => {
+    const [whole = "0", fraction = ""] = decimal.split(".")
+    return BigInt(whole + fraction.padEnd(places, "0"))
+  }
+  const difference = scaled(a) - scaled(b)
+  const digits = String(difference < 0n ? -difference : difference).padStart(places + 1, "0")
+  const sign = difference < 0n ? "-" : ""
+  if (places === 0) return sign + digits
+  return `${sign}${digits.slice(0, -places)}.${digits.slice(-places)}`
+}
+
 /** The ratio `0.0123` as `1.23%`. */
 export function percent(ratio: string, decimals = 2): string {
   return figure(hundredfold(ratio), decimals) + "%"
