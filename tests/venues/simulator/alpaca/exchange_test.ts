@@ -9,6 +9,22 @@ import { CLOSE } from "./trading_market.ts"
 const fillsOf = (floor: Floor) =>
   floor.exchange.fills.map((fill) => `${formatTrimmed(fill.quantity)}@${formatTrimmed(fill.price)}`)
 
+const limitBuy = (price: string, qty = "10") => ({
+  side: "buy",
+  type: "limit",
+  limit_price: price,
+  qty,
+})
+/** Ten shares with an exit at 110 and one at 90. */
+const bracket = (fields: Record<string, unknown> = {}) => ({
+  side: "buy",
+  qty: "10",
+  order_class: "bracket",
+  take_profit: { limit_price: "110" },
+  stop_loss: { stop_price: "90" },
+  ...fields,
+})
+
 Deno.test("a market order walks the shown book, best level first, at the shown prices", () => {
   const floor = new Floor()
   const order = floor.placed({ side: "buy", qty: "150" })
@@ -35,7 +51,7 @@ Deno.test("what the book does not show waits until it does", () => {
 
 Deno.test("a resting limit order fills at its price when others trade there, for no more", () => {
   const floor = new Floor()
-  const order = floor.placed({ side: "buy", type: "limit", limit_price: "99.95", qty: "10" })
+  const order = floor.placed(limitBuy("99.95"))
   assert.equal(order.status, "new")
   floor.market.trade("AAPL", "99.96", "100", "seller")
   floor.market.trade("AAPL", "99.95", "100", "buyer")
@@ -49,8 +65,7 @@ Deno.test("a resting limit order fills at its price when others trade there, for
 
 Deno.test("the better price comes first, then the older order", () => {
   const floor = new Floor()
-  const at = (limit: string) =>
-    floor.placed({ side: "buy", type: "limit", limit_price: limit, qty: "10" })
+  const at = (limit: string) => floor.placed(limitBuy(limit))
   const [low, first, second] = [at("99.91"), at("99.95"), at("99.95")]
   floor.market.trade("AAPL", "99.90", "15", "seller")
   assert.equal(floor.order(first).status, "filled")
@@ -94,13 +109,7 @@ Deno.test("a trailing stop follows the price and never goes back", () => {
 
 Deno.test("a bracket's exits begin with its entry, and one cancels the other", () => {
   const floor = new Floor()
-  const entry = floor.placed({
-    side: "buy",
-    qty: "10",
-    order_class: "bracket",
-    take_profit: { limit_price: "110" },
-    stop_loss: { stop_price: "90" },
-  })
+  const entry = floor.placed(bracket())
   assert.equal(entry.status, "filled")
   const [profit, loss] = entry.legIds.map((id) => floor.order({ id }))
   assert.ok(profit && loss)
@@ -118,13 +127,7 @@ Deno.test("a bracket's exits begin with its entry, and one cancels the other", (
 
 Deno.test("a bracket's stop-loss takes over when its price is reached", () => {
   const floor = new Floor()
-  const entry = floor.placed({
-    side: "buy",
-    qty: "10",
-    order_class: "bracket",
-    take_profit: { limit_price: "110" },
-    stop_loss: { stop_price: "95" },
-  })
+  const entry = floor.placed(bracket({ stop_loss: { stop_price: "95" } }))
   const [profit, loss] = entry.legIds.map((id) => ({ id }))
   assert.ok(profit && loss)
   floor.market.trade("AAPL", "95", "1", "seller")
@@ -135,15 +138,13 @@ Deno.test("a bracket's stop-loss takes over when its price is reached", () => {
 
 Deno.test("a bracket whose entry is canceled has no exits", () => {
   const floor = new Floor()
-  const entry = floor.placed({
-    side: "buy",
-    type: "limit",
-    limit_price: "98",
-    qty: "10",
-    order_class: "bracket",
-    take_profit: { limit_price: "110" },
-    stop_loss: { stop_price: "90", limit_price: "89.5" },
-  })
+  const entry = floor.placed(
+    bracket({
+      type: "limit",
+      limit_price: "98",
+      stop_loss: { stop_price: "90", limit_price: "89.5" },
+    }),
+  )
   floor.market.trade("AAPL", "90", "1", "buyer")
   assert.deepEqual(entry.legIds.map((id) => floor.order({ id }).status), ["held", "held"])
   floor.cancel(entry)
@@ -187,7 +188,7 @@ Deno.test("an order outside of the session waits for the open, and expires at th
   const open = Date.parse("2026-11-24T14:30:00Z")
   floor.market.enter("post", CLOSE + 60_000, CLOSE + 4 * 3_600_000)
   const market = floor.placed({ side: "buy", qty: "1" })
-  const limit = floor.placed({ side: "buy", type: "limit", limit_price: "90", qty: "1" })
+  const limit = floor.placed(limitBuy("90", "1"))
   assert.equal(market.status, "accepted")
   assert.equal(new Date(market.expiresAt ?? 0).toISOString(), "2026-11-24T21:00:00.000Z")
   floor.market.enter("closed", CLOSE + 4 * 3_600_000, open)
@@ -245,9 +246,9 @@ Deno.test("orders of a halted symbol wait", () => {
 Deno.test("where the market never closes a day ends all the same", () => {
   const floor = new Floor()
   floor.tick()
-  const order = floor.placed({ side: "buy", type: "limit", limit_price: "90", qty: "1" })
+  const order = floor.placed(limitBuy("90", "1"))
   floor.market.enter("core", CLOSE, CLOSE + 86_400_000)
-  const next = floor.placed({ side: "buy", type: "limit", limit_price: "90", qty: "1" })
+  const next = floor.placed(limitBuy("90", "1"))
   floor.tick()
   assert.equal(floor.order(order).status, "expired")
   assert.equal(floor.order(next).status, "new")
@@ -255,7 +256,7 @@ Deno.test("where the market never closes a day ends all the same", () => {
 
 Deno.test("a cancel takes its time, and a fill may come first", () => {
   const floor = new Floor()
-  const limit = { side: "buy", type: "limit", limit_price: "99.95", qty: "10" }
+  const limit = limitBuy("99.95")
   const [kept, lost] = [floor.placed(limit), floor.placed(limit)]
   floor.cancel(lost)
   assert.equal(floor.order(lost).status, "pending_cancel")
@@ -277,7 +278,7 @@ Deno.test("a cancel takes its time, and a fill may come first", () => {
 
 Deno.test("a replacement is a new order whose quantity is the total", () => {
   const floor = new Floor()
-  const old = floor.placed({ side: "buy", type: "limit", limit_price: "99.95", qty: "10" })
+  const old = floor.placed(limitBuy("99.95"))
   floor.market.trade("AAPL", "99.90", "4", "seller")
   const next = floor.replace(old, { qty: "8", limit_price: "99.96" })
   assert.ok(!isRefusal(next))
@@ -297,7 +298,7 @@ Deno.test("a replacement is a new order whose quantity is the total", () => {
 
 Deno.test("a replacement that comes too late is rejected", () => {
   const floor = new Floor()
-  const old = floor.placed({ side: "buy", type: "limit", limit_price: "99.95", qty: "10" })
+  const old = floor.placed(limitBuy("99.95"))
   const next = floor.replace(old, { limit_price: "99.90" })
   assert.ok(!isRefusal(next))
   floor.market.trade("AAPL", "99.90", "10", "seller")
@@ -310,7 +311,7 @@ Deno.test("a replacement that comes too late is rejected", () => {
 
 Deno.test("what a replacement may not be", () => {
   const floor = new Floor()
-  const old = floor.placed({ side: "buy", type: "limit", limit_price: "99.95", qty: "10" })
+  const old = floor.placed(limitBuy("99.95"))
   floor.market.trade("AAPL", "99.90", "4", "seller")
   const text = (fields: Record<string, unknown>) => {
     const outcome = floor.replace(old, fields)
@@ -377,23 +378,17 @@ Deno.test("a tenth of the time an order fills in parts, and fills all the same",
 
 Deno.test("own prints move stops but fill nothing", () => {
   const floor = new Floor()
-  const bid = floor.placed({ side: "buy", type: "limit", limit_price: "99.95", qty: "10" })
+  const bid = floor.placed(limitBuy("99.95"))
   floor.market.ladder("MSFT", [["49", "1"]], [["50", "1"]])
   assert.equal(floor.market.prints.length, 0)
-  floor.placed({ side: "buy", type: "limit", limit_price: "100", qty: "10" })
+  floor.placed(limitBuy("100"))
   assert.equal(floor.market.prints.length, 1)
   assert.equal(floor.order(bid).filled, 0n)
 })
 
 Deno.test("an exit may be replaced, and goes on belonging to its entry", () => {
   const floor = new Floor()
-  const entry = floor.placed({
-    side: "buy",
-    qty: "10",
-    order_class: "bracket",
-    take_profit: { limit_price: "110" },
-    stop_loss: { stop_price: "95" },
-  })
+  const entry = floor.placed(bracket({ stop_loss: { stop_price: "95" } }))
   const [profit, loss] = entry.legIds.map((id) => floor.order({ id }))
   assert.ok(profit && loss)
   const [higher, tighter] = [
@@ -489,7 +484,7 @@ Deno.test("an order whose session begins while it is replaced is not forgotten",
   const floor = new Floor()
   const open = Date.parse("2026-11-24T14:30:00Z")
   floor.market.enter("closed", CLOSE + 4 * 3_600_000, open)
-  const waiting = { side: "buy", type: "limit", limit_price: "90", qty: "1" }
+  const waiting = limitBuy("90", "1")
   const [old, other] = [floor.placed(waiting), floor.placed(waiting)]
   const next = floor.replace(old, { limit_price: "91" })
   const refused = floor.replace(other, { limit_price: "91" })
@@ -514,14 +509,7 @@ Deno.test("a trailing stop that is replaced keeps its best price", () => {
 
 Deno.test("of what is over the newest is remembered, of what is open all of its family", () => {
   const floor = new Floor(0, {}, { doneOrdersMax: 3, fillsMax: 4 })
-  const entry = floor.placed({
-    side: "buy",
-    qty: "10",
-    order_class: "bracket",
-    take_profit: { limit_price: "110" },
-    stop_loss: { stop_price: "90" },
-    client_order_id: "entry",
-  })
+  const entry = floor.placed(bracket({ client_order_id: "entry" }))
   const buy = (name: string) => {
     floor.market.ladder("AAPL", [["99.90", "100"]], [["100.00", "100"]])
     return floor.placed({ side: "buy", qty: "1", client_order_id: name })
