@@ -25,13 +25,12 @@ const SHORTER_MS = linkDefaults.slotPatienceMs + linkDefaults.slotCapMs + 5_000
 async function waitsForItsPlace(
   world: OutageWorld,
   heldMs: number,
-  begin: () => Promise<void>,
+  begin: () => Promise<string>,
   end: () => Promise<void>,
 ) {
   const after = world.mark
   const before = await world.counted()
-  const at = Date.now()
-  await begin()
+  const at = await world.struckAt(await begin())
   const lost = await world.next("FeedLost", { after })
   assert.ok(lost.time - at < toldWithinMs, `noticed after ${lost.time - at} ms`)
   const busy = await world.next("FeedLost", { after, is: ({ rule }) => rule === "slot_busy" })
@@ -88,7 +87,7 @@ real.outage("the place of a session that was reset is waited for, all of 90 s", 
   await waitsForItsPlace(
     world,
     SLOT_HELD_MS,
-    async () => void await world.arm(reset),
+    () => world.arm(reset),
     () => Promise.resolve(),
   )
 })
@@ -101,7 +100,7 @@ shorter.outage("a venue that says 406 and hangs on is left, and waited for", asy
     SHORTER_MS,
     async () => {
       busy = await world.arm({ kind: "slot_busy", closes: false, ...world.streams })
-      await world.arm({ kind: "cut_connections", ...world.streams })
+      return await world.arm({ kind: "cut_connections", ...world.streams })
     },
     () => world.disarm(busy),
   )

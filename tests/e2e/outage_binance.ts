@@ -15,9 +15,9 @@ export { cases as binanceCases }
 
 outage("one mute symbol among many loses its authority, and no other does", async (world) => {
   const after = world.mark
-  const at = Date.now()
   // Trades go on: its strategy wants to trade, on a price that nobody has confirmed.
   const mute = await world.arm({ kind: "drop", match: { stream: "btcusdt@bookTicker" } })
+  const at = await world.struckAt(mute)
   const isBtc = ({ instrument }: { readonly instrument: string }) => instrument === BTC
   const freshAt: Array<number> = []
   const { asOf, feeds } = await world.eventually(({ asOf, feeds }) => {
@@ -25,12 +25,12 @@ outage("one mute symbol among many loses its authority, and no other does", asyn
     if (isFresh) freshAt.push(asOf)
     return !isFresh
   }, 5_000)
-  // By Keel's own clock: between two looks of ours there may be more.
+  // By the age of its last quote: how long ago that came, and how often we look, is chance.
   const endedAt = asOf - feeds[0]!.instruments.find(isBtc)!.ageMs! + staleAfterMs
-  assert.ok(endedAt <= asOf, "it was of age when it lost its authority")
-  assert.deepEqual(freshAt.filter((time) => time > endedAt), [], "and never had it afterwards")
+  assert.ok(endedAt <= asOf, "it had its authority as long as it may")
+  assert.deepEqual(freshAt.filter((time) => time > endedAt), [], "and no longer")
   const noticedMs = endedAt - at
-  assert.ok(noticedMs > staleAfterMs - 500 && noticedMs < noticedWithinMs, `${noticedMs} ms`)
+  assert.ok(noticedMs < noticedWithinMs, `${noticedMs} ms`)
   assert.equal(feeds[0]!.status, "streaming")
   for (const each of feeds[0]!.instruments) assert.equal(each.fresh, !isBtc(each), each.instrument)
   const stale = world.mark
@@ -79,8 +79,7 @@ outage(
 
 outage("a private stream that is frozen is noticed and left", async (world) => {
   const after = world.mark
-  const at = Date.now()
-  await world.arm({ kind: "freeze_connections", ...wsApi })
+  const at = await world.struckAt(await world.arm({ kind: "freeze_connections", ...wsApi }))
   const lost = await world.next("AccountLost", { after })
   const noticedMs = lost.time - at
   assert.ok(noticedMs < noticedWithinMs, `${noticedMs} ms`)
@@ -173,9 +172,8 @@ outage("a trade that comes twice counts once, and none is made up", async (world
 
 outage("a venue that is gone is one alert, and probed until it is back", async (world) => {
   const after = world.mark
-  const at = Date.now()
   const goneMs = 14_000
-  await world.arm({ kind: "outage", ms: goneMs })
+  const at = await world.struckAt(await world.arm({ kind: "outage", ms: goneMs }))
   await world.next("AccountLost", { after })
   const fifth = await world.next("FeedLost", {
     after,

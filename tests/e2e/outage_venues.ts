@@ -55,8 +55,7 @@ function casesAt(options: WorldOptions): ReadonlyArray<OutageCase> {
       const after = world.mark
       const before = await world.counted()
       const refusals = await refusing(world)
-      const at = Date.now()
-      await world.arm({ kind: fault, ...world.streams })
+      const at = await world.struckAt(await world.arm({ kind: fault, ...world.streams }))
       const lost = await world.next("FeedLost", { after })
       assert.ok(lost.time - at < toldWithinMs, `noticed after ${lost.time - at} ms`)
       assert.match(lost.event.cause, /closed with code 1006|unreachable/)
@@ -80,8 +79,8 @@ function casesAt(options: WorldOptions): ReadonlyArray<OutageCase> {
   outage("a frozen peer, without data, pongs or an end, is noticed and left", async (world) => {
     const after = world.mark
     const before = await world.counted()
-    const at = Date.now()
-    await world.arm({ kind: "freeze_connections", ...world.streams })
+    const freeze = await world.arm({ kind: "freeze_connections", ...world.streams })
+    const at = await world.struckAt(freeze)
     const lost = await world.next("FeedLost", { after })
     const noticedMs = lost.time - at
     assert.ok(noticedMs > staleAfterMs - 500 && noticedMs < noticedWithinMs, `${noticedMs} ms`)
@@ -97,8 +96,8 @@ function casesAt(options: WorldOptions): ReadonlyArray<OutageCase> {
   outage("a peer that pongs and says nothing is mute, as often as it connects", async (world) => {
     const after = world.mark
     const before = await world.counted()
-    const at = Date.now()
     const mute = await world.arm({ kind: "drop", ...world.streams })
+    const at = await world.struckAt(mute)
     const lost = await world.next("FeedLost", { after })
     const noticedMs = lost.time - at
     assert.ok(noticedMs > staleAfterMs - 500 && noticedMs < noticedWithinMs, `${noticedMs} ms`)
@@ -174,13 +173,11 @@ function casesAt(options: WorldOptions): ReadonlyArray<OutageCase> {
   outage("a connection that is closed after its 24 hours is missed for a moment", async (world) => {
     const after = world.mark
     const before = await world.counted()
-    const at = Date.now()
-    await world.arm({
-      kind: "close_connections",
-      code: 1001,
-      reason: "connection is 24 hours old",
+    const close = await world.arm({
+      ...{ kind: "close_connections", code: 1001, reason: "connection is 24 hours old" },
       ...world.streams,
     })
+    const at = await world.struckAt(close)
     const lost = await world.next("FeedLost", { after })
     assert.ok(lost.time - at < toldWithinMs, `noticed after ${lost.time - at} ms`)
     assert.match(lost.event.cause, /closed with code 1001.*24 hours/)

@@ -59,6 +59,9 @@ const traded = {
 /** Its stream is a connection of its own: what happens to shares happens to it as well. */
 const watched = { binance: traded.binance, alpaca: [...traded.alpaca, "BTC/USD"] } as const
 
+/** The quickest of so many is quick. */
+const CLOCK_LOOKS = 5
+
 /** An order that passed the gate before it fell may be on its way for so long, on a busy machine. */
 const IN_FLIGHT_MS = 500
 
@@ -105,6 +108,7 @@ export class OutageWorld implements AsyncDisposable {
   readonly records: Array<JournalRecord> = []
   readonly #reading: Promise<void>
   readonly #waiting = new Set<() => void>()
+  #venueBegan = 0
 
   private constructor(
     readonly url: string,
@@ -139,6 +143,7 @@ export class OutageWorld implements AsyncDisposable {
     const world = new OutageWorld(url, venue, addresses, journal, starting.move())
     try {
       await world.next("OrderFilled", { timeoutMs: 30_000 })
+      world.#venueBegan = await world.#whenVenueBegan()
       return world
     } catch (error) {
       await world[Symbol.asyncDispose]()
@@ -171,6 +176,31 @@ export class OutageWorld implements AsyncDisposable {
     const journal: ReadonlyArray<Strike> = await (await fetch(`${this.addresses.control}/journal`))
       .json()
     return journal.filter(({ faultId }) => faultId === id)
+  }
+
+  /** When a fault struck first, in epoch milliseconds by the venue's clock, or earlier by a trip. */
+  async struckAt(id: string): Promise<number> {
+    const [first] = await eventually(() => this.strikes(id), (all) => all.length > 0, 5_000, 20)
+    return this.#venueBegan + first!.atMs
+  }
+
+  /** The latest moment before which the venue's time surely began: it strikes what we ask it. */
+  async #whenVenueBegan(): Promise<number> {
+    const { binance, alpaca } = this.addresses
+    const path = "/what-time-is-it"
+    const id = await this.arm({
+      ...{ kind: "respond", when: "before", status: 200, body: "", match: { path } },
+    })
+    const asked: Array<number> = []
+    for (let look = 0; look < CLOCK_LOOKS; look++) {
+      asked.push(Date.now())
+      const host = this.venue === "binance" ? binance.rest : alpaca.trading
+      await (await fetch(`${host}${path}`)).body?.cancel()
+    }
+    await this.disarm(id)
+    const strikes = await this.strikes(id)
+    assert.equal(strikes.length, CLOCK_LOOKS)
+    return Math.max(...strikes.map(({ atMs }, look) => asked[look]! - atMs))
   }
 
   /** The venue's own. */
