@@ -15,9 +15,14 @@ const ALPACA_SECRET = "secret-of-alpaca-0123456789"
 const keys = { BINANCE_API_KEY: KEY, BINANCE_API_SECRET: SECRET }
 const alpacaKeys = { APCA_API_KEY_ID: ALPACA_KEY, APCA_API_SECRET_KEY: ALPACA_SECRET }
 
+/** Of a test that asks venues, and of one that starts processes, on a busy machine. */
+const PATIENCE_MS = 25_000
+const PROCESSES_PATIENCE_MS = 120_000
+
 function doctorTest<E>(
   name: string,
   body: (folder: string) => Effect.Effect<void, E, Scope.Scope>,
+  patienceMs = PATIENCE_MS,
 ) {
   Deno.test(name, () =>
     Effect.runPromise(
@@ -28,7 +33,7 @@ function doctorTest<E>(
         Effect.flatMap(body),
         Effect.scoped,
         Effect.timeoutOrElse({
-          duration: 25_000,
+          duration: patienceMs,
           orElse: () => Effect.die(new Error("the test took too long")),
         }),
       ),
@@ -436,4 +441,5 @@ doctorTest(
       assert.ok(!lines.includes(SECRET))
       assert.equal((yield* run(["--nonsense"])).code, 2)
     }),
+  PROCESSES_PATIENCE_MS,
 )
