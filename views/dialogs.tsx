@@ -148,27 +148,19 @@ export const Dialogs: FC<DialogsProps> = ({ mode, newId, strategies }) => (
         <button type="button" class="btn" data-close="dialog-keys">Close</button>
       </menu>
     </dialog>
-    {/* Pressed from inside streamed regions, these stand outside them to keep their ids. */}
-    <form
-      id="form-override"
-      method="post"
-      action="/positions/override"
-      {...posted("/positions/override")}
-    >
-      <CommandIdField id={newId()} />
-    </form>
-    <form
-      id="form-account"
-      method="post"
-      action="/controls/account"
-      {...posted("/controls/account")}
-    >
-      <CommandIdField id={newId()} />
-    </form>
-    <form id="form-cancel" method="post" action="/orders/cancel" {...posted("/orders/cancel")}>
-      <CommandIdField id={newId()} />
-    </form>
+    <OutsideForm id="form-override" path="/positions/override" newId={newId} />
+    <OutsideForm id="form-account" path="/controls/account" newId={newId} />
+    <OutsideForm id="form-cancel" path="/orders/cancel" newId={newId} />
   </>
+)
+
+/** Of buttons inside streamed regions; it stands outside of them to keep its id. */
+const OutsideForm: FC<{ id: string; path: string; newId: () => string }> = (
+  { id, path, newId },
+) => (
+  <form id={id} method="post" action={path} {...posted(path)}>
+    <CommandIdField id={newId()} />
+  </form>
 )
 
 /** Answered with nothing to swap but a toast. */
