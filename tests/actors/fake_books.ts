@@ -5,7 +5,7 @@
  * way, never in the books. How a request, its fills and its reports fare can be told beforehand,
  * one by one. What the venue's market does, and who listens, is for whoever extends it.
  */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import type { VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import {
   add,
@@ -23,6 +23,7 @@ import {
 import { type Instrument, type InstrumentId, venueOf } from "../../domain/instrument.ts"
 import {
   type Balance,
+  type Broker,
   type Execution,
   type NewOrder,
   type OrderAck,
@@ -31,9 +32,10 @@ import {
   type OrderReport,
   OrderUnknown,
   type PrivateEvent,
+  type PrivateSink,
   type SubmitError,
 } from "../../venues/broker.ts"
-import { Unreachable } from "../../venues/market_data.ts"
+import { Unreachable, type VenueError } from "../../venues/market_data.ts"
 
 /** What becomes of one order request and its answer. */
 export const submitFaults = [
@@ -109,6 +111,10 @@ export abstract class FakeBooks {
   readonly submits = new Array<NewOrder & { readonly at: number }>()
   readonly orders = new Map<string, VenueOrder>()
   readonly executions = new Array<Execution>()
+  /** What was asked of it. */
+  readonly orderReads = new Array<{ readonly clientOrderId: string; readonly at: number }>()
+  readonly executionReads = new Array<{ readonly since: number; readonly at: number }>()
+  readonly cancels = new Array<string>()
   /** Called with every order at the moment it reaches the wire. */
   onSubmit: (order: NewOrder) => void = () => {}
 
@@ -117,14 +123,27 @@ export abstract class FakeBooks {
   >()
   #ids = 0
 
-  constructor(readonly time: VirtualTime, readonly instruments: ReadonlyArray<Instrument>) {}
+  /** The port of all this. */
+  readonly broker: Broker
+
+  constructor(
+    readonly time: VirtualTime,
+    readonly instruments: ReadonlyArray<Instrument>,
+    { quote, venue }: Pick<Instrument, "quote" | "venue">,
+  ) {
+    this.broker = this.#broker(venue, quote)
+  }
 
   /** By the venue's own clock, in epoch milliseconds. */
   abstract get now(): number
   /** What was paid last. */
   abstract price(id: InstrumentId): Decimal
   abstract later(ms: number, what: () => void): void
-  /** To whoever listens to the private stream at that moment. */
+  /** How a request is answered, if it is. */
+  protected abstract read<A>(doing: string, value: () => A): Effect.Effect<A, VenueError>
+  /** The private stream, until it ends. */
+  protected abstract listen(sink: PrivateSink): Effect.Effect<never, VenueError>
+  /** To whoever listens at that moment. */
   protected abstract tell(event: PrivateEvent): void
   /** Why an order is not taken, apart from what it costs. */
   protected objection(_order: NewOrder): OrderRefused | undefined {
@@ -160,36 +179,69 @@ export abstract class FakeBooks {
     return this.#moves.filter(counts).reduce((sum, { by }) => add(sum, by), zero)
   }
 
-  // ---- what is read ------------------------------------------------------------------------
+  // ---- what is asked -----------------------------------------------------------------------
 
-  protected get balances(): ReadonlyArray<Balance> {
+  #broker(venue: string, quoteAsset: string): Broker {
+    const read = <A>(doing: string, value: () => A) => Effect.suspend(() => this.read(doing, value))
+    return {
+      venue,
+      quoteAsset,
+      connect: read("GET account", () => ({ clockOffsetMs: 0 })),
+      capabilities: {
+        orderTypes: new Set(["market", "limit"]),
+        timeInForces: new Set(["gtc"]),
+        notional: false,
+        bracket: false,
+        extendedHours: false,
+      },
+      submit: (order) => Effect.suspend(() => this.#submit(order)),
+      replace: () => Effect.fail(new OrderNotSent({ detail: "orders are not replaced here" })),
+      cancel: (_, clientOrderId) =>
+        read("DELETE order", () => {
+          this.cancels.push(clientOrderId)
+          return this.#cancel(clientOrderId)
+        }),
+      cancelAll: read("DELETE openOrders", () => this.#cancelAll()),
+      order: (_, clientOrderId) =>
+        read("GET order", () => {
+          this.orderReads.push({ clientOrderId, at: this.time.now })
+          return Option.fromUndefinedOr(this.#report(clientOrderId))
+        }),
+      openOrders: read("GET openOrders", () => this.#openReports()),
+      executions: (id, since) =>
+        read("GET executions", () => {
+          this.executionReads.push({ since, at: this.time.now })
+          const until = this.now - this.readLagMs
+          return this.executions.filter(({ instrument, time }) =>
+            instrument === id && time >= since && time <= until
+          )
+        }),
+      balances: read("GET balances", () => this.#balances()),
+      stream: (sink) => Effect.suspend(() => this.listen(sink)),
+    }
+  }
+
+  #balances(): ReadonlyArray<Balance> {
     const at = this.now - this.readLagMs
     return [...new Set(this.#moves.map(({ asset }) => asset))]
       .map((asset) => ({ asset, free: this.balance(asset, at), locked: zero }))
   }
 
-  protected report(clientOrderId: string): OrderReport | undefined {
+  #report(clientOrderId: string): OrderReport | undefined {
     const until = this.now - this.readLagMs
     return this.orders.get(clientOrderId)?.history.findLast(({ time }) => time <= until)?.report
   }
 
-  protected get openReports(): ReadonlyArray<OrderReport> {
+  #openReports(): ReadonlyArray<OrderReport> {
     return [...this.orders.keys()].flatMap((id) => {
-      const report = this.report(id)
+      const report = this.#report(id)
       return report === undefined || finals.has(report.status) ? [] : [report]
     })
   }
 
-  protected executionsSince(id: InstrumentId, since: number): ReadonlyArray<Execution> {
-    const until = this.now - this.readLagMs
-    return this.executions.filter(({ instrument, time }) =>
-      instrument === id && time >= since && time <= until
-    )
-  }
-
   // ---- the life of an order ----------------------------------------------------------------
 
-  protected submit(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
+  #submit(order: NewOrder): Effect.Effect<OrderAck, SubmitError> {
     const fault = this.submitFaults.shift()
     if (fault === "not_sent") return Effect.fail(new OrderNotSent({ detail: "no socket" }))
     this.submits.push({ ...order, at: this.time.now })
@@ -327,7 +379,7 @@ export abstract class FakeBooks {
     this.#tellOf(order)
   }
 
-  protected cancel(clientOrderId: string): "requested" | "unknown_order" {
+  #cancel(clientOrderId: string): "requested" | "unknown_order" {
     const order = this.orders.get(clientOrderId)
     if (order === undefined || finals.has(order.status)) return "unknown_order"
     this.finish(order, "canceled")
@@ -335,7 +387,7 @@ export abstract class FakeBooks {
   }
 
   /** How many there were. */
-  protected cancelAll(): number {
+  #cancelAll(): number {
     const open = [...this.orders.values()].filter(({ status }) => !finals.has(status))
     for (const order of open) this.finish(order, "canceled")
     return open.length

@@ -5,19 +5,13 @@
  * balances, whatever it tells its clients about them: a lost answer is lost on the way, never in
  * its books. What it was sent is kept, with the time, for tests to look at.
  */
-import { Deferred, Effect, Option } from "effect"
+import { Deferred, Effect } from "effect"
 import type { VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import { add, type Decimal, decimal, isLess, subtract, zero } from "../../domain/decimal.ts"
 import { dateAfter, type TradingDay } from "../../domain/calendar.ts"
 import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
-import {
-  type Broker,
-  type NewOrder,
-  OrderNotSent,
-  type PrivateEvent,
-  type PrivateSink,
-} from "../../venues/broker.ts"
+import type { NewOrder, PrivateEvent, PrivateSink } from "../../venues/broker.ts"
 import {
   Closed,
   type MarketData,
@@ -80,10 +74,7 @@ export class FakeVenue extends FakeBooks {
   /** How long an answer takes. */
   answerMs = ANSWER_MS
 
-  readonly orderReads: Array<{ readonly clientOrderId: string; readonly at: number }> = []
-  readonly executionReads: Array<{ readonly since: number; readonly at: number }> = []
   readonly name: string
-  readonly cancels: Array<string> = []
   readonly connectsAt: Array<number> = []
   readonly polls: Array<number> = []
   readonly historyReads: Array<{ readonly until: number; readonly limit: number }> = []
@@ -101,11 +92,11 @@ export class FakeVenue extends FakeBooks {
   #driving = 0
 
   constructor(time: VirtualTime, instruments: ReadonlyArray<Instrument>) {
-    super(time, instruments)
-    const [{ quote, venue } = { quote: "USDT", venue: VENUE }] = instruments
+    const account = instruments[0] ?? { quote: "USDT", venue: VENUE }
+    super(time, instruments, account)
+    const { quote, venue } = account
     this.name = venue
     this.market = { ...this.market, venue }
-    this.broker = { ...this.broker, venue, quoteAsset: quote }
     this.deposit(quote, "100000")
     for (const { id } of instruments) this.#prices.set(id, decimal("100"))
   }
@@ -263,51 +254,6 @@ export class FakeVenue extends FakeBooks {
     calendar: (from, to) => Effect.sync(() => this.tradingDays(from, to)),
   }
 
-  readonly broker: Broker = {
-    venue: VENUE,
-    quoteAsset: "USDT",
-    connect: Effect.suspend(() => this.#read("GET account", () => ({ clockOffsetMs: 0 }))),
-    capabilities: {
-      orderTypes: new Set(["market", "limit"]),
-      timeInForces: new Set(["gtc"]),
-      notional: false,
-      bracket: false,
-      extendedHours: false,
-    },
-    replace: () => Effect.fail(new OrderNotSent({ detail: "orders are not replaced here" })),
-    cancelAll: Effect.suspend(() => this.#read("DELETE openOrders", () => this.cancelAll())),
-    submit: (order) => Effect.suspend(() => this.submit(order)),
-    cancel: (_, clientOrderId) =>
-      Effect.suspend(() =>
-        this.#read("DELETE order", () => {
-          this.cancels.push(clientOrderId)
-          return this.cancel(clientOrderId)
-        })
-      ),
-    order: (_, clientOrderId) =>
-      Effect.suspend(() =>
-        this.#read("GET order", () => {
-          this.orderReads.push({ clientOrderId, at: this.time.now })
-          return Option.fromUndefinedOr(this.report(clientOrderId))
-        })
-      ),
-    openOrders: Effect.suspend(() => this.#read("GET openOrders", () => this.openReports)),
-    executions: (id, since) =>
-      Effect.suspend(() =>
-        this.#read("GET myTrades", () => {
-          this.executionReads.push({ since, at: this.time.now })
-          return this.executionsSince(id, since)
-        })
-      ),
-    balances: Effect.suspend(() => this.#read("GET account", () => this.balances)),
-    stream: (sink) =>
-      Effect.suspend(() =>
-        this.privateDown !== undefined
-          ? this.#fail("private stream", this.privateDown, ANSWER_MS)
-          : this.#connect(this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
-      ),
-  }
-
   // ---- inside ----------------------------------------------------------------------------
 
   /** Dense per instrument, as the port says. */
@@ -357,11 +303,17 @@ export class FakeVenue extends FakeBooks {
     return Effect.delay(Effect.fail(error), afterMs)
   }
 
-  #read<A>(doing: string, value: () => A): Effect.Effect<A, VenueError> {
+  protected read<A>(doing: string, value: () => A): Effect.Effect<A, VenueError> {
     const reason = this.readsDown
     return reason === undefined
       ? Effect.delay(Effect.sync(value), this.answerMs)
       : this.#fail(doing, reason, this.answerMs)
+  }
+
+  protected listen(sink: PrivateSink) {
+    return this.privateDown !== undefined
+      ? this.#fail("private stream", this.privateDown, ANSWER_MS)
+      : this.#connect(this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
   }
 
   protected tell(event: PrivateEvent) {

@@ -6,16 +6,14 @@
  * of our clock is nothing to it, and it remembers what it could know: when it was asked, when it
  * had told somebody to wait, when a price went out last.
  */
-import { Clock, Context, Deferred, Duration, Effect, Option, Scheduler } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Scheduler } from "effect"
 import type { VirtualTime } from "../../actors/runtime/virtual_time.ts"
 import { newYorkTime, type TradingDay } from "../../domain/calendar.ts"
 import { type Decimal, decimal } from "../../domain/decimal.ts"
 import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
 import type { Bar, MarketEvent, Quote, Trade } from "../../domain/market.ts"
 import {
-  type Broker,
   type NewOrder,
-  OrderNotSent,
   OrderRefused,
   type PrivateEvent,
   type PrivateSink,
@@ -102,7 +100,7 @@ export class PortVenue extends FakeBooks {
     instruments: ReadonlyArray<Instrument>,
     readonly days: ReadonlyArray<TradingDay>,
   ) {
-    super(time, instruments)
+    super(time, instruments, { quote: "USD", venue: VENUE })
     this.deposit("USD", "100000")
     for (const { id } of instruments) {
       this.#cents.set(id, 10_000)
@@ -345,40 +343,6 @@ export class PortVenue extends FakeBooks {
     calendar: () => this.#read("reads", "GET calendar", () => this.days),
   }
 
-  readonly broker: Broker = {
-    venue: VENUE,
-    quoteAsset: "USD",
-    connect: Effect.suspend(() => this.#read("reads", "GET account", () => ({ clockOffsetMs: 0 }))),
-    capabilities: {
-      orderTypes: new Set(["market", "limit"]),
-      timeInForces: new Set(["gtc"]),
-      notional: false,
-      bracket: false,
-      extendedHours: false,
-    },
-    replace: () => Effect.fail(new OrderNotSent({ detail: "orders are not replaced here" })),
-    cancelAll: Effect.suspend(() =>
-      this.#read("reads", "DELETE openOrders", () => this.cancelAll())
-    ),
-    submit: (order) => Effect.suspend(() => this.submit(order)),
-    cancel: (_, clientOrderId) =>
-      this.#read("reads", "DELETE order", () => this.cancel(clientOrderId)),
-    order: (_, clientOrderId) =>
-      this.#read("reads", "GET order", () => Option.fromUndefinedOr(this.report(clientOrderId))),
-    openOrders: Effect.suspend(() => this.#read("reads", "GET openOrders", () => this.openReports)),
-    executions: (id, since) =>
-      this.#read("reads", "GET executions", () => this.executionsSince(id, since)),
-    balances: Effect.suspend(() => this.#read("reads", "GET balances", () => this.balances)),
-    stream: (sink) =>
-      Effect.suspend(() => {
-        this.#asked("private")
-        const reason = this.down.private
-        return reason !== undefined
-          ? this.#refuse("private", "private stream", reason)
-          : this.#connect("private", this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
-      }),
-  }
-
   // ---- inside ----------------------------------------------------------------------------
 
   /** Whoever was told to wait and asks all the same is remembered. */
@@ -451,6 +415,18 @@ export class PortVenue extends FakeBooks {
       new OrderRefused({ reason, code: "-2010", text })
     if (this.halted.has(instrument)) return because("halted", "Trading is halted.")
     if (!this.isOpen(instrument)) return because("market_closed", "Market is closed.")
+  }
+
+  protected read<A>(doing: string, value: () => A) {
+    return this.#read("reads", doing, value)
+  }
+
+  protected listen(sink: PrivateSink) {
+    this.#asked("private")
+    const reason = this.down.private
+    return reason !== undefined
+      ? this.#refuse("private", "private stream", reason)
+      : this.#connect("private", this.#private, sink, () => sink.event({ _tag: "StreamUp" }))
   }
 
   protected tell(event: PrivateEvent) {
