@@ -5,10 +5,10 @@
  * after which the others would say the same.
  */
 import { Effect, Fiber, Redacted, Result } from "effect"
-import { paper } from "./assembly/alpaca.ts"
-import { testnet } from "./assembly/binance.ts"
+import { adapters as alpacaAdapters, urlsOf as alpacaUrls } from "./assembly/alpaca.ts"
+import { adapters as binanceAdapters, testnet, urlsOf as binanceUrls } from "./assembly/binance.ts"
 import { newTraffic } from "./assembly/venue.ts"
-import type { Config, VenueConfig } from "./config.ts"
+import type { AlpacaConfig, BinanceConfig, Config, VenueConfig } from "./config.ts"
 import {
   clockFinding,
   fail,
@@ -19,16 +19,10 @@ import {
   warn,
 } from "./doctor_findings.ts"
 import { type KeyPair, type SecretSource, venueKeys, type VenueName } from "./keys.ts"
-import { limits } from "./limits.ts"
 import { banFile } from "./storage/ban_file.ts"
-import { makeBroker as alpacaBroker } from "./venues/alpaca/broker.ts"
-import { makeMarketData as alpacaMarket } from "./venues/alpaca/market_data.ts"
-import { buckets as alpacaBuckets, makeRest as alpacaRest } from "./venues/alpaca/rest.ts"
-import { makeBroker as binanceBroker } from "./venues/binance/broker.ts"
-import { makeMarketData as binanceMarket } from "./venues/binance/market_data.ts"
-import { makeRest as binanceRest, venueError } from "./venues/binance/rest.ts"
+import { venueError } from "./venues/binance/rest.ts"
 import type { Broker } from "./venues/broker.ts"
-import { type BanStore, makeGovernor } from "./venues/governor.ts"
+import type { BanStore } from "./venues/governor.ts"
 import {
   type MarketData,
   Unreachable,
@@ -83,9 +77,10 @@ export const examineVenue = Effect.fn("doctor.venue")(function* (
   const pair = keys.success[name]
   if (pair === undefined) return []
   const format = formatFinding(name, pair)
+  const { alpaca: onAlpaca, binance: onBinance } = config.venues
   const patient = name === "binance"
-    ? yield* binance(config, pair, bans)
-    : yield* alpaca(config, pair, bans)
+    ? onBinance && (yield* binance(onBinance, pair, bans))
+    : onAlpaca && (yield* alpaca(onAlpaca, pair, bans))
   const found = patient === undefined ? [] : yield* examine(patient)
   return [...(format === undefined ? [] : [format]), ...found]
 })
@@ -222,82 +217,43 @@ const endOf = Effect.fnUntraced(function* (
   return undefined
 })
 
-const binance = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans: BanStore) {
-  const section = config.venues.binance
-  if (section === undefined) return undefined
-  const url = section.restUrl ?? testnet.rest
-  const { liveness: policy, orders, account: { subscribeTimeoutMs } } = limits
-  const traffic = newTraffic()
-  const { recvWindowMs, requestTimeoutMs: timeoutMs } = orders
-  const wallClockMs = () => Date.now()
-  const marketUrl = section.streamUrl ?? testnet.stream
-  const privateUrl = section.wsApiUrl ?? testnet.wsApi
-  const rest = yield* binanceRest({
-    url,
-    keys,
-    timeoutMs,
-    recvWindowMs,
-    wallClockMs,
-    traffic,
-    bans,
-  })
-  const patient: Patient = {
+const binance = Effect.fnUntraced(function* (
+  config: BinanceConfig,
+  keys: KeyPair,
+  bans: BanStore,
+): Effect.fn.Return<Patient> {
+  const urls = binanceUrls(config)
+  const { broker, market, rest } = yield* binanceAdapters(config, keys, urls, bans, newTraffic())
+  return {
     names: {
-      ...{ venue: "Binance", section: "binance", host: new URL(url).host },
+      ...{ venue: "Binance", section: "binance", host: new URL(urls.rest).host },
       ...{ keys: "BINANCE_API_KEY", secret: "BINANCE_API_SECRET" },
-      keyPage: url === testnet.rest ? "testnet.binance.vision" : "Binance's API Management",
+      keyPage: urls.rest === testnet.rest ? "testnet.binance.vision" : "Binance's API Management",
     },
-    config: section,
-    ...{ url, marketUrl, privateUrl },
-    market: binanceMarket({ streamUrl: marketUrl, rest, policy, traffic }),
-    broker: binanceBroker({
-      ...{ rest, keys, policy, traffic, recvWindowMs, subscribeTimeoutMs },
-      wsApiUrl: privateUrl,
-      quoteAsset: "",
-      instruments: section.instruments,
-    }),
+    ...{ config, market, broker },
+    ...{ url: urls.rest, marketUrl: urls.stream, privateUrl: urls.wsApi },
     reach: Effect.mapError(rest.syncClock, venueError("GET /api/v3/time")),
   }
-  return patient
 })
 
-const alpaca = Effect.fnUntraced(function* (config: Config, keys: KeyPair, bans: BanStore) {
-  const section = config.venues.alpaca
-  if (section === undefined) return undefined
-  const tradingUrl = section.tradingUrl ?? paper.trading
-  const { liveness: policy, orders, account: { subscribeTimeoutMs } } = limits
-  const traffic = newTraffic()
-  const governor = yield* makeGovernor({ venue: "alpaca", buckets: alpacaBuckets, bans })
-  const rest = yield* alpacaRest({
-    ...{ tradingUrl, keys, timeoutMs: orders.requestTimeoutMs, governor, traffic },
-    dataUrl: section.dataUrl ?? paper.data,
-  })
-  const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
-  const marketUrl = section.dataStreamUrl ?? paper.dataStream
-  const privateUrl = section.tradingStreamUrl ?? paper.tradingStream
-  const broker = alpacaBroker({
-    ...common,
-    streamUrl: privateUrl,
-    instruments: section.instruments,
-  })
-  const patient: Patient = {
+const alpaca = Effect.fnUntraced(function* (
+  config: AlpacaConfig,
+  keys: KeyPair,
+  bans: BanStore,
+): Effect.fn.Return<Patient> {
+  const urls = alpacaUrls(config)
+  const { broker, market } = yield* alpacaAdapters(config, keys, urls, bans)
+  return {
     names: {
-      ...{ venue: "Alpaca", section: "alpaca", host: new URL(tradingUrl).host },
+      ...{ venue: "Alpaca", section: "alpaca", host: new URL(urls.trading).host },
       ...{ keys: "APCA_API_KEY_ID", secret: "APCA_API_SECRET_KEY" },
       keyPage: "app.alpaca.markets, under API Keys",
     },
-    config: section,
-    market: alpacaMarket({
-      ...common,
-      streamUrl: marketUrl,
-      feed: section.feed,
-    }),
-    broker,
-    ...{ url: tradingUrl, marketUrl, privateUrl },
+    ...{ config, market, broker },
+    ...{ url: urls.trading, marketUrl: urls.dataStream, privateUrl: urls.tradingStream },
     // Nothing can be asked without keys: its clock comes with the account.
     reach: Effect.map(broker.connect, ({ clockOffsetMs }) => clockOffsetMs),
   }
-  return patient
 })
 
 const bannedUntil = Effect.fnUntraced(function* (bans: BanStore) {

@@ -31,18 +31,22 @@ type Urls = { readonly [Name in keyof typeof paper]: string }
 
 /** The paper account, or whatever speaks its protocol at the configured hosts. */
 export function alpacaDoor(config: AlpacaConfig, keys: KeyPair, bans: BanStore): VenueDoor {
-  const trading = config.tradingUrl ?? paper.trading
-  const urls = {
-    trading,
+  const urls = urlsOf(config)
+  return {
+    venue: VENUE,
+    label: labelOf("Alpaca", "paper", paper.trading, urls.trading),
+    config,
+    open: introduced(connect(config, keys, urls, bans), keyNames),
+  }
+}
+
+/** As configured, or else those of the paper account. */
+export function urlsOf(config: AlpacaConfig): Urls {
+  return {
+    trading: config.tradingUrl ?? paper.trading,
     data: config.dataUrl ?? paper.data,
     dataStream: config.dataStreamUrl ?? paper.dataStream,
     tradingStream: config.tradingStreamUrl ?? paper.tradingStream,
-  }
-  return {
-    venue: VENUE,
-    label: labelOf("Alpaca", "paper", paper.trading, trading),
-    config,
-    open: introduced(connect(config, keys, urls, bans), keyNames),
   }
 }
 
@@ -73,6 +77,16 @@ export const simulatedAlpacaDoor = Effect.fn("assembly.simulatedAlpaca")(functio
 })
 
 const connect = Effect.fn("assembly.alpaca")(function* (
+  ...args: Parameters<typeof adapters>
+) {
+  const [config] = args
+  const { broker, governor, market, rules } = yield* adapters(...args)
+  const instruments = yield* market.instruments(config.instruments)
+  return { venue: VENUE, config, market, broker, instruments, rules, usage: governor.usage }
+})
+
+/** All of it that can be opened without asking it anything. */
+export const adapters = Effect.fn("assembly.alpacaAdapters")(function* (
   config: AlpacaConfig,
   keys: KeyPair,
   urls: Urls,
@@ -91,12 +105,11 @@ const connect = Effect.fn("assembly.alpaca")(function* (
   })
   const common = { rest, keys, policy, traffic, subscribeTimeoutMs }
   const market = makeMarketData({ ...common, streamUrl: urls.dataStream, feed: config.feed })
-  const instruments = yield* market.instruments(config.instruments)
   const rules = makeRules({ read: market.instruments(config.instruments), ...limits.rules })
   const broker = makeBroker({
     ...common,
     streamUrl: urls.tradingStream,
     instruments: config.instruments,
   })
-  return { venue: VENUE, config, market, broker, instruments, rules, usage: governor.usage }
+  return { governor, market, broker, rules }
 })

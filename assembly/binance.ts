@@ -1,6 +1,7 @@
 /** Binance spot, on its test system or simulated in this process. */
 import { Effect, Redacted } from "effect"
 import type { BinanceConfig } from "../config.ts"
+import { assetsOf } from "../domain/position.ts"
 import type { KeyPair } from "../keys.ts"
 import { limits } from "../limits.ts"
 import type { Ledger } from "../venues/simulator/ledger.ts"
@@ -36,17 +37,21 @@ interface Urls {
 
 /** The test system, or whatever speaks its protocol at the configured hosts. */
 export function binanceDoor(config: BinanceConfig, keys: KeyPair, bans: BanStore): VenueDoor {
-  const rest = config.restUrl ?? testnet.rest
-  const urls = {
-    rest,
-    stream: config.streamUrl ?? testnet.stream,
-    wsApi: config.wsApiUrl ?? testnet.wsApi,
-  }
+  const urls = urlsOf(config)
   return {
     venue: VENUE,
-    label: labelOf("Binance", "testnet", testnet.rest, rest),
+    label: labelOf("Binance", "testnet", testnet.rest, urls.rest),
     config,
-    open: introduced(connect(config, keys, urls, newTraffic(), bans), keyNames),
+    open: introduced(connect(config, keys, urls, bans, newTraffic()), keyNames),
+  }
+}
+
+/** As configured, or else the test system's. */
+export function urlsOf({ restUrl, streamUrl, wsApiUrl }: BinanceConfig): Urls {
+  return {
+    rest: restUrl ?? testnet.rest,
+    stream: streamUrl ?? testnet.stream,
+    wsApi: wsApiUrl ?? testnet.wsApi,
   }
 }
 
@@ -81,18 +86,28 @@ export const simulatedBinanceDoor = Effect.fn("assembly.simulatedBinance")(funct
     venue: VENUE,
     label: "Binance simulated",
     config,
-    open: connect(config, keys, { rest, stream: ws, wsApi }, traffic, noBanStore),
+    open: connect(config, keys, { rest, stream: ws, wsApi }, noBanStore, traffic),
     simulated,
     traffic,
   } satisfies SimulatedBinanceDoor
 })
 
 const connect = Effect.fn("assembly.binance")(function* (
+  ...args: Parameters<typeof adapters>
+) {
+  const [config] = args
+  const { broker, market, rest, rules } = yield* adapters(...args)
+  const instruments = yield* market.instruments(config.instruments)
+  return { venue: VENUE, config, market, broker, instruments, rules, usage: rest.governor.usage }
+})
+
+/** All of it that can be opened without asking it anything. */
+export const adapters = Effect.fn("assembly.binanceAdapters")(function* (
   config: BinanceConfig,
   keys: KeyPair,
   urls: Urls,
-  traffic: Traffic,
   bans: BanStore,
+  traffic: Traffic,
 ) {
   const { liveness: policy, orders, account } = limits
   const rest = yield* makeRest({
@@ -105,7 +120,6 @@ const connect = Effect.fn("assembly.binance")(function* (
     bans,
   })
   const market = makeMarketData({ streamUrl: urls.stream, rest, policy, traffic })
-  const instruments = yield* market.instruments(config.instruments)
   const rules = makeRules({ read: market.instruments(config.instruments), ...limits.rules })
   const broker = makeBroker({
     rulesBroken: rules.refresh,
@@ -114,10 +128,11 @@ const connect = Effect.fn("assembly.binance")(function* (
     keys,
     policy,
     traffic,
-    quoteAsset: instruments[0]?.quote ?? "USDT",
+    // Of all pairs: the configuration takes no two.
+    quoteAsset: assetsOf(config.instruments[0] ?? "").quote,
     instruments: config.instruments,
     recvWindowMs: orders.recvWindowMs,
     subscribeTimeoutMs: account.subscribeTimeoutMs,
   })
-  return { venue: VENUE, config, market, broker, instruments, rules, usage: rest.governor.usage }
+  return { rest, market, broker, rules }
 })
