@@ -7,7 +7,7 @@
 import assert from "node:assert/strict"
 import { createRequire } from "node:module"
 import { errors, marketData, trading } from "@alpacahq/alpaca-trade-api"
-import { type AlpacaAddresses, Heard, peerTest, within } from "./venue.ts"
+import { type AlpacaAddress, Heard, peerTest, within } from "./venue.ts"
 
 const { streaming: streams }: { readonly streaming: Streams } = createRequire(import.meta.url)(
   "@alpacahq/alpaca-trade-api",
@@ -53,7 +53,7 @@ const ANSWER_MS = 10_000
 const CRYPTO = "BTC/USD"
 const SHARE = "AAPL"
 
-function configured({ trading: basePath, data, key, secret }: AlpacaAddresses) {
+function configured({ trading: basePath, data, key, secret }: AlpacaAddress) {
   const keys = { keyId: key, secret }
   const trade = new trading.Configuration({ basePath, ...keys })
   const market = new marketData.Configuration({ basePath: data, ...keys })
@@ -70,7 +70,7 @@ function configured({ trading: basePath, data, key, secret }: AlpacaAddresses) {
   }
 }
 
-const credentialsOf = ({ key, secret }: AlpacaAddresses) => ({ keyId: key, secret })
+const credentialsOf = ({ key, secret }: AlpacaAddress) => ({ keyId: key, secret })
 
 /** What it makes of a refusal: its class, the status and the venue's code. */
 const refusedAs =

@@ -9,20 +9,20 @@ import {
   WebsocketAPIClient,
   WebsocketClient,
 } from "binance"
-import { type BinanceAddresses, farBelow, Heard, peerTest, within } from "./venue.ts"
+import { type BinanceAddress, farBelow, Heard, peerTest, within } from "./venue.ts"
 
 const symbol = "BTCUSDT"
 const ANSWER_MS = 10_000
 const quiet = { ...DefaultLogger, trace() {}, info() {}, error() {} }
 
 // It names the time of its own host, whatever it is told: its clock is set by hand.
-const restClient = ({ rest, key, secret }: BinanceAddresses) =>
+const restClient = ({ rest, key, secret }: BinanceAddress) =>
   new MainClient(
     { api_key: key, api_secret: secret, baseUrl: rest, disableTimeSync: true },
     { timeout: 5_000 },
   )
 
-const apiClient = ({ ws, key, secret }: BinanceAddresses) =>
+const apiClient = ({ ws, key, secret }: BinanceAddress) =>
   new WebsocketAPIClient({
     ...{ api_key: key, api_secret: secret, wsUrl: ws },
     ...{ attachEventListeners: false, muteLatencyWarning: true },

@@ -6,12 +6,12 @@
  */
 import assert from "node:assert/strict"
 import ccxt from "ccxt"
-import { type AlpacaAddresses, farBelow, peerTest, within } from "./venue.ts"
+import { type AlpacaAddress, farBelow, peerTest, within } from "./venue.ts"
 
 const SYMBOL = "BTC/USD"
 const ANSWER_MS = 10_000
 
-function configured({ trading, data, dataStream, tradingStream, key, secret }: AlpacaAddresses) {
+function configured({ trading, data, dataStream, tradingStream, key, secret }: AlpacaAddress) {
   const ws = { crypto: `${dataStream}/v1beta3/crypto/us`, trading: tradingStream }
   return new ccxt.pro.alpaca({
     apiKey: key,
@@ -26,7 +26,7 @@ interface Told {
 }
 
 /** The same release, from the same lock file, laid out as Node wants it. */
-async function onNode(alpaca: AlpacaAddresses) {
+async function onNode(alpaca: AlpacaAddress) {
   const folder = await Deno.makeTempDir({ prefix: "keel-peers-" })
   try {
     for (const name of ["deno.json", "deno.lock", "ccxt_on_node.mjs"]) {

@@ -6,7 +6,7 @@
  */
 import assert from "node:assert/strict"
 import ccxt, { type Order } from "ccxt"
-import { type BinanceAddresses, farBelow, peerTest, within } from "./venue.ts"
+import { type BinanceAddress, farBelow, peerTest, within } from "./venue.ts"
 
 const SYMBOL = "BTC/USDT"
 const ANSWER_MS = 10_000
@@ -17,7 +17,7 @@ globalThis.addEventListener("unhandledrejection", (event) => {
 })
 
 function configured(
-  { rest, ws, wsApi, key, secret }: BinanceAddresses,
+  { rest, ws, wsApi, key, secret }: BinanceAddress,
   options: Readonly<Record<string, unknown>> = {},
 ) {
   const api = { public: `${rest}/api/v3`, private: `${rest}/api/v3`, v1: `${rest}/api/v1` }

@@ -9,7 +9,7 @@ import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
 import { Ajv, type ErrorObject } from "ajv"
 import { parse } from "yaml"
-import { type AlpacaAddresses, type BinanceAddresses, peerTest } from "./venue.ts"
+import { type AlpacaAddress, type BinanceAddress, peerTest } from "./venue.ts"
 
 const folder = Deno.env.get("KEEL_DATA")
 
@@ -88,7 +88,7 @@ function compare(read: ReturnType<typeof reader>, exchanges: ReadonlyArray<Excha
   assert.deepEqual(strange, [])
 }
 
-async function binanceBodies({ rest, key, secret }: BinanceAddresses) {
+async function binanceBodies({ rest, key, secret }: BinanceAddress) {
   const exchanges: Array<Exchange> = []
   const ask = async (
     method: string,
@@ -150,7 +150,7 @@ async function binanceBodies({ rest, key, secret }: BinanceAddresses) {
   return exchanges
 }
 
-async function alpacaBodies({ trading, data, key, secret }: AlpacaAddresses) {
+async function alpacaBodies({ trading, data, key, secret }: AlpacaAddress) {
   const headers = { "apca-api-key-id": key, "apca-api-secret-key": secret }
   const trades: Array<Exchange> = []
   const market: Array<Exchange> = []

@@ -4,12 +4,12 @@
  */
 import assert from "node:assert/strict"
 import { Spot, SpotRestAPI, SpotWebsocketAPI } from "@binance/spot"
-import { type BinanceAddresses, farBelow, Heard, peerTest, within } from "./venue.ts"
+import { type BinanceAddress, farBelow, Heard, peerTest, within } from "./venue.ts"
 
 const symbol = "BTCUSDT"
 const ANSWER_MS = 10_000
 
-function configured({ rest, ws, wsApi, key, secret }: BinanceAddresses): Spot {
+function configured({ rest, ws, wsApi, key, secret }: BinanceAddress): Spot {
   const keys = { apiKey: key, apiSecret: secret }
   return new Spot({
     configurationRestAPI: { ...keys, basePath: rest, retries: 0 },
@@ -143,7 +143,7 @@ peerTest("@binance/spot trades at the simulated Binance", async ({ binance }, st
 })
 
 peerTest("@binance/spot is refused as by the real one", async ({ binance, control }, step) => {
-  const refused = (addresses: BinanceAddresses, name: string, code: number) =>
+  const refused = (addresses: BinanceAddress, name: string, code: number) =>
     assert.rejects(configured(addresses).restAPI.getAccount(), refusedAs(name, code))
   await step(
     "a wrong signature",

@@ -3,30 +3,9 @@
  * know nothing but the addresses it prints.
  */
 import { fileURLToPath } from "node:url"
+import type { Addresses } from "../tests/e2e/venue.ts"
 
-export interface BinanceAddresses {
-  readonly rest: string
-  readonly ws: string
-  readonly wsApi: string
-  readonly key: string
-  readonly secret: string
-}
-
-export interface AlpacaAddresses {
-  readonly trading: string
-  readonly data: string
-  readonly dataStream: string
-  readonly tradingStream: string
-  readonly key: string
-  readonly secret: string
-}
-
-export interface Venue {
-  readonly binance: BinanceAddresses
-  readonly alpaca: AlpacaAddresses
-  /** Where faults are armed, for checks of what a client is told when its venue is in trouble. */
-  readonly control: string
-}
+export type { AlpacaAddress, BinanceAddress } from "../tests/e2e/venue.ts"
 
 /** Clients keep timers and sockets after they are closed; that is theirs, and not tested here. */
 const NOT_OURS = { sanitizeOps: false, sanitizeResources: false } as const
@@ -35,7 +14,7 @@ const STEP_MS = 20_000
 /** A test with venues of its own; its steps are what a trader does, in that order. */
 export function peerTest(
   name: string,
-  body: (venue: Venue, step: Deno.TestContext["step"]) => Promise<void>,
+  body: (venue: Addresses, step: Deno.TestContext["step"]) => Promise<void>,
 ) {
   Deno.test({
     name,
@@ -69,7 +48,7 @@ async function startVenue() {
     text += value
   }
   return {
-    venue: JSON.parse(text.slice(0, text.indexOf("\n"))) as Venue,
+    venue: JSON.parse(text.slice(0, text.indexOf("\n"))) as Addresses,
     async [Symbol.asyncDispose]() {
       child.kill("SIGTERM")
       await child.status

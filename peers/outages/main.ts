@@ -1,13 +1,12 @@
 /**
  * The same ten faults thrown at Keel and at the stream clients that one could have instead.
  *
- *   deno task outages [--json | --markdown] [--only REGEXP] [--seed N]
- *
  * Every client meets every fault on a venue of its own, all clients at the same time. A fault lasts
  * 20 s where it lasts; then the venue is well again and the client has 130 s to come back, because
  * Alpaca keeps the only place for a dead session for 90. Attempts are counted by a proxy in between,
  * missed trades against the venue's own tape, from the last one before the fault to the end.
  */
+import { parseArgs } from "node:util"
 import {
   alpacaSdk,
   binanceClient,
@@ -16,8 +15,18 @@ import {
   type Session,
   type StreamClient,
 } from "./clients.ts"
+import { alpacaKeys, alpacaUrls, binanceKeys, binanceUrls } from "../../tests/e2e/venue.ts"
 import { openKeel } from "./keel.ts"
 import { SpoiledVenue } from "./venue.ts"
+
+const HELP = `deno task outages [--json] [--only REGEXP] [--client TEXT] [--seed N]
+
+  --json         one JSON document on stdout; without it a table in Markdown
+  --only REGEXP  the faults whose name matches
+  --client TEXT  the clients with this in "Keel (binance)" and the like
+  --seed N       of the synthetic markets, default 7
+
+Half an hour for all of them.`
 
 const LASTS_MS = 20_000
 const RECOVERS_MS = 130_000
@@ -37,6 +46,17 @@ const anyStream = ({ venue }: Pick<Contestant, "venue">) => ({
 })
 const disarm = (venue: SpoiledVenue) => venue.disarm()
 
+/** Of faults that the venue has by itself, once it has been told. */
+function spoiled(
+  name: string,
+  ...faults: ReadonlyArray<Readonly<Record<string, unknown>>>
+): Outage {
+  const begin: Outage["begin"] = async (venue, door) => {
+    for (const fault of faults) await venue.arm({ ...fault, ...door })
+  }
+  return { name, door: anyStream, begin, end: disarm }
+}
+
 /** Strikes every two seconds, as a venue behind a bad balancer does. */
 async function flap(venue: SpoiledVenue, door: Record<string, unknown>) {
   for (let at = 0; at < LASTS_MS; at += 2_000) {
@@ -46,79 +66,36 @@ async function flap(venue: SpoiledVenue, door: Record<string, unknown>) {
 }
 
 const outages: ReadonlyArray<Outage> = [
+  spoiled("reset (RST)", { kind: "reset_connections" }),
+  spoiled("ended without a close frame (FIN)", { kind: "cut_connections" }),
+  spoiled(
+    "closed with 1001 after 24 h",
+    { kind: "close_connections", code: 1001, reason: "connection is 24 hours old" },
+  ),
+  spoiled("frozen peer: no data, no pong, no end", { kind: "freeze_connections" }),
+  spoiled("mute for 20 s, pongs come", { kind: "drop" }),
   {
-    name: "reset (RST)",
-    door: anyStream,
-    begin: async (venue, door) => void await venue.arm({ kind: "reset_connections", ...door }),
-    end: disarm,
-  },
-  {
-    name: "ended without a close frame (FIN)",
-    door: anyStream,
-    begin: async (venue, door) => void await venue.arm({ kind: "cut_connections", ...door }),
-    end: disarm,
-  },
-  {
-    name: "closed with 1001 after 24 h",
-    door: anyStream,
-    begin: async (venue, door) =>
-      void await venue.arm({
-        kind: "close_connections",
-        code: 1001,
-        reason: "connection is 24 hours old",
-        ...door,
-      }),
-    end: disarm,
-  },
-  {
-    name: "frozen peer: no data, no pong, no end",
-    door: anyStream,
-    begin: async (venue, door) => void await venue.arm({ kind: "freeze_connections", ...door }),
-    end: disarm,
-  },
-  {
-    name: "mute for 20 s, pongs come",
-    door: anyStream,
-    begin: async (venue, door) => void await venue.arm({ kind: "drop", ...door }),
-    end: disarm,
-  },
-  {
-    name: "one mute instrument for 20 s",
+    ...spoiled("one mute instrument for 20 s", { kind: "drop" }),
     door: ({ watched }) => ({ match: { symbol: watched } }),
-    begin: async (venue, door) => void await venue.arm({ kind: "drop", ...door }),
-    end: disarm,
     isOneMute: true,
   },
-  {
-    name: "reset, then handshakes that nobody answers for 20 s",
-    door: anyStream,
-    begin: async (venue, door) => {
-      await venue.arm({ kind: "hang_upgrade", ...door })
-      await venue.arm({ kind: "reset_connections", ...door })
-    },
-    end: disarm,
-  },
-  {
-    name: "reset, then HTTP 429 with Retry-After 5 for 20 s",
-    door: anyStream,
-    begin: async (venue, door) => {
-      await venue.arm({ kind: "refuse_upgrade", status: 429, retryAfterSeconds: 5, ...door })
-      await venue.arm({ kind: "reset_connections", ...door })
-    },
-    end: disarm,
-  },
+  spoiled(
+    "reset, then handshakes that nobody answers for 20 s",
+    { kind: "hang_upgrade" },
+    { kind: "reset_connections" },
+  ),
+  spoiled(
+    "reset, then HTTP 429 with Retry-After 5 for 20 s",
+    { kind: "refuse_upgrade", status: 429, retryAfterSeconds: 5 },
+    { kind: "reset_connections" },
+  ),
   {
     name: "connections refused for 20 s",
     door: anyStream,
     begin: (venue) => venue.proxy.shut(),
     end: (venue) => venue.proxy.open(),
   },
-  {
-    name: "reset every 2 s for 20 s",
-    door: anyStream,
-    begin: flap,
-    end: disarm,
-  },
+  { name: "reset every 2 s for 20 s", door: anyStream, begin: flap, end: disarm },
 ]
 
 interface Result {
@@ -201,26 +178,15 @@ function keelOn(venue: "binance" | "alpaca"): Contestant {
     module: "keel",
     open: async (taken, { isOneMute = false }) => {
       const { proxy, venue: { binance, alpaca } } = taken
-      const config = venue === "binance"
-        ? {
-          restUrl: proxy.through(binance.rest),
-          streamUrl: proxy.through(binance.ws),
-          wsApiUrl: proxy.through(binance.wsApi),
-        }
-        : {
-          instruments: ["SPY", "AAPL", "MSFT"],
-          tradingUrl: proxy.through(alpaca.trading),
-          dataUrl: proxy.through(alpaca.data),
-          dataStreamUrl: proxy.through(alpaca.dataStream),
-          tradingStreamUrl: proxy.through(alpaca.tradingStream),
-        }
-      const keys: Record<string, string> = venue === "binance"
-        ? { BINANCE_API_KEY: binance.key, BINANCE_API_SECRET: binance.secret }
-        : { APCA_API_KEY_ID: alpaca.key, APCA_API_SECRET_KEY: alpaca.secret }
+      const urls = Object.entries(venue === "binance" ? binanceUrls(binance) : alpacaUrls(alpaca))
+      const config = {
+        ...venue === "alpaca" && { instruments: ["SPY", "AAPL", "MSFT"] },
+        ...Object.fromEntries(urls.map(([name, url]) => [name, proxy.through(url)])),
+      }
       const instrument = venue === "binance" ? "BTC/USDT.BINANCE" : "SPY.ALPACA"
       const session = await openKeel(
         { mode: "paper", venues: { [venue]: config }, strategies: [] },
-        keys,
+        venue === "binance" ? binanceKeys(binance) : alpacaKeys(alpaca),
         { venue, instrument, isOneMute },
       )
       let before = await session.progress()
@@ -323,24 +289,46 @@ function markdown(results: ReadonlyArray<Result>): string {
   ].join("\n")
 }
 
+/** What to run, or what is wrong with the arguments. */
+function read(args: ReadonlyArray<string>) {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      json: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      client: { type: "string", default: "" },
+      seed: { type: "string", default: "7" },
+    },
+  })
+  const { client, json } = values
+  const [only, seed] = [new RegExp(values.only), Number(values.seed)]
+  const faults = outages.filter(({ name }) => only.test(name))
+  const clients = contestants.filter(({ name, venue }) => `${name} (${venue})`.includes(client))
+  if (faults.length === 0) throw new Error(`no fault matches ${values.only}`)
+  if (clients.length === 0) throw new Error(`no client has ${client} in its name`)
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new Error("--seed takes a whole number")
+  return { faults, clients, json, seed }
+}
+
 async function main(args: ReadonlyArray<string>): Promise<number> {
-  const value = (name: string) => {
-    const at = args.indexOf(name)
-    return at < 0 ? undefined : args[at + 1]
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(HELP)
+    return 0
   }
-  const only = value("--only")
-  const client = value("--client")
-  const seed = Number(value("--seed") ?? 7)
+  let chosen: ReturnType<typeof read>
+  try {
+    chosen = read(args)
+  } catch (error) {
+    console.error(`outages: ${(error as Error).message}; --help shows what it takes`)
+    return 2
+  }
+  const { clients, faults, json, seed } = chosen
   const results = new Array<Result>()
-  const chosen = contestants.filter(({ name, venue }) =>
-    client === undefined || `${name} (${venue})`.includes(client)
-  )
-  for (const outage of outages) {
-    if (only !== undefined && !new RegExp(only).test(outage.name)) continue
-    results.push(...await Promise.all(chosen.map((contestant) => run(contestant, outage, seed))))
+  for (const outage of faults) {
+    results.push(...await Promise.all(clients.map((contestant) => run(contestant, outage, seed))))
     console.error(`${outage.name}: done`)
   }
-  console.log(args.includes("--json") ? JSON.stringify(results) : markdown(results))
+  console.log(json ? JSON.stringify(results) : markdown(results))
   return 0
 }
 

@@ -1,12 +1,12 @@
 /** A simulated venue in a process of its own, its control endpoint, and its tape. */
 import { Process } from "../../tests/e2e/process.ts"
-import type { Venue } from "../venue.ts"
+import { type Addresses, addressesOf } from "../../tests/e2e/venue.ts"
 import { CountingProxy } from "./counting_proxy.ts"
 
 export class SpoiledVenue implements AsyncDisposable {
   private constructor(
     private readonly process: Process,
-    readonly venue: Venue,
+    readonly venue: Addresses,
     /** Before everything that the client is told. */
     readonly proxy: CountingProxy,
     private readonly name: "binance" | "alpaca",
@@ -15,8 +15,7 @@ export class SpoiledVenue implements AsyncDisposable {
   static async start(name: "binance" | "alpaca", seed: number): Promise<SpoiledVenue> {
     await using starting = new AsyncDisposableStack()
     const process = starting.use(new Process("venue", ["--port", "0", "--seed", String(seed)]))
-    const [line] = await process.printed(/^\{.*\}$/m)
-    const venue: Venue = JSON.parse(line)
+    const venue = await addressesOf(process)
     const target = name === "binance" ? venue.binance.rest : venue.alpaca.data
     const proxy = starting.use(await CountingProxy.before(target))
     starting.move()
