@@ -9,7 +9,7 @@ export interface Memory {
   readonly fillsMax: number
 }
 
-/** Pages of days, of a busy account: far more than anybody who reconciles asks for. */
+/** Days of a busy account: more than anybody asks for who comes back from an outage. */
 export const MEMORY: Memory = { doneOrdersMax: 10_000, fillsMax: 20_000 }
 
 interface Rows<K> {
