@@ -22,7 +22,7 @@ const OUTPUT_CHARACTERS = 64 * 1024
 
 const venue: Option<"alpaca" | "binance" | undefined> = {
   value: "NAME",
-  help: "whose frames they are: alpaca or binance",
+  help: "whose frames they are, always needed: alpaca or binance",
   absent: undefined,
   read: (given) =>
     given === "alpaca" || given === "binance"

@@ -49,7 +49,7 @@ async function main(args: ReadonlyArray<string>): Promise<number> {
     const { code } = await child.status
     if (code !== 0) return code
     // A question for help is answered by the benchmark, in words.
-    if (!isJson || rest.includes("--help")) continue
+    if (!isJson || rest.includes("--help") || rest.includes("-h")) continue
     rows.push(...JSON.parse(text))
   }
   if (isJson) console.log(JSON.stringify(rows))
