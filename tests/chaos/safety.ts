@@ -4,11 +4,8 @@ import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Bar } from "../../domain/market.ts"
 import { timeline } from "./timeline.ts"
+import { overBudget } from "./verdict.ts"
 import type { ChaosWorld } from "./world.ts"
-
-/** Attempts that may be made at once on each stream, and how soon there is one more. */
-const BURST = 20
-const ONE_MORE_MS = 5_000
 
 /**
  * Trading goes on, nothing was opened without authority, strategies were shown what was traded, no
@@ -38,7 +35,7 @@ export async function assertHealed(
       healed,
     )
     assertNothingOpenedBlindly(world)
-    assertWithinBudget(world.connectsAt, streams)
+    assert.deepEqual(overBudget(world.connectsAt, streams), [])
     assert.deepEqual(world.all("ActorRestarted", after), [])
     assert.deepEqual(world.all("ActorFailed", after), [])
     for (const { instrument } of world.assignments) await assertBarsAreTheTape(world, instrument)
@@ -92,16 +89,6 @@ export function assertNothingOpenedBlindly(world: ChaosWorld) {
         assert.ok(account, `${name} was opened on an account in doubt`)
         assert.ok(!halted.has(event.instrument), `${name} was opened in a halt`)
       }
-    }
-  }
-}
-
-/** In every span of time no more connections than fit into the bucket. */
-export function assertWithinBudget(connectsAt: ReadonlyArray<number>, streams = 2) {
-  for (const [from, began] of connectsAt.entries()) {
-    for (const [later, at] of connectsAt.slice(from + 1).entries()) {
-      const most = streams * (BURST + 1 + (at - began) / ONE_MORE_MS)
-      assert.ok(later + 2 <= most, `${later + 2} connections within ${at - began} ms`)
     }
   }
 }

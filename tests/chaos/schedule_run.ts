@@ -1,5 +1,5 @@
 /**
- * One schedule, played to its end on virtual time, and what must hold in it.
+ * One schedule, played to its end on virtual time.
  *
  * The real tree runs between the ports of a venue that knows the truth: what is sent is judged there
  * at the moment at which it arrives, against what the venue knows and not against what we believe.
@@ -15,10 +15,10 @@ import { tree } from "../../actors/tree.ts"
 import { treeOptions } from "../../assembly/actors.ts"
 import type { OpenVenue } from "../../assembly/venue.ts"
 import { Venues } from "../../assembly/venues.ts"
+import type { Books } from "../../domain/books.ts"
 import { newYorkTime, type TradingDay } from "../../domain/calendar.ts"
-import { decimal, formatDecimal, isEqual, zero } from "../../domain/decimal.ts"
-import type { Instrument } from "../../domain/instrument.ts"
-import type { Bar } from "../../domain/market.ts"
+import { decimal } from "../../domain/decimal.ts"
+import type { Instrument, InstrumentId } from "../../domain/instrument.ts"
 import { type Assignment, assignmentId, type StrategyEvent } from "../../domain/strategy.ts"
 import { limits } from "../../limits.ts"
 import type { EventStore, StoredRecord } from "../../storage/event_store.ts"
@@ -27,7 +27,16 @@ import type { NewOrder } from "../../venues/broker.ts"
 import { instrument } from "../actors/fake_books.ts"
 import { chaosConfig } from "./config.ts"
 import { PortVenue, VENUE } from "./port_venue.ts"
-import { begin, end, endOf, type Kind, type Schedule, told } from "./schedule.ts"
+import { begin, end, endOf, type Schedule, told } from "./schedule.ts"
+import {
+  alertsLeft,
+  type Evidence,
+  noticedMs,
+  STALE_AFTER_MS,
+  type Written,
+  wrongAtSending,
+  wrongInTheEnd,
+} from "./verdict.ts"
 
 export interface Outcome {
   readonly schedule: Schedule
@@ -47,41 +56,25 @@ export interface Outcome {
 
 /** 2026-01-05, a Monday: the core session of shares begins at 14:30 UTC. */
 const DATE = "2026-01-05"
-const STALE_AFTER_MS = 3_000
 const STRATEGY = "there_and_back"
-const BAR_MS = 1_000
 const PRINT_EVERY_MS = 450
 const READY_WITHIN_MS = 5_000
 /** What is left of recovery after the first connection that can succeed. */
 const RECOVERED_WITHIN_MS = 2_000
 /** A stream that came and went has to be steady for so long before it is trusted again. */
 const STEADY_AGAIN_MS = 5_000
-/** When the feed looks at its clock again, and a little. */
-const NOTICED_MS = limits.feed.sweepEveryMs + 50
 /** For orders whose answers were lost: the slowest conclusion. */
 const SETTLED_WITHIN_MS = 60_000
-/** Attempts that may be made at once, and how soon there is one more: of 300 in five minutes. */
-const BURST = 20
-const ONE_MORE_MS = 5_000
-
-type Json = { readonly _tag: string } & Readonly<Record<string, unknown>>
-interface Written {
-  readonly time: number
-  readonly trueTime: number
-  readonly event: Json
-}
-
 export function run(schedule: Schedule): Outcome {
   return new Run(schedule).play()
 }
 
-class Run {
+class Run implements Evidence {
   readonly time: VirtualTime
   readonly venue: PortVenue
   readonly written = new Array<Written>()
   readonly violations = new Array<string>()
-  readonly seen = new Map<string, Array<StrategyEvent>>()
-  /** Folds that a newer one has replaced: what they saw, they saw. */
+  readonly seen = new Map<InstrumentId, Array<StrategyEvent>>()
   readonly seenBefore = new Array<ReadonlyArray<StrategyEvent>>()
   readonly #scope = Scope.makeUnsafe()
   readonly #startMs: number
@@ -104,7 +97,7 @@ class Run {
     this.#draw = mulberry32(seed * 31 + 7)
     this.venue = new PortVenue(this.time, instruments.map(instrument), days)
     this.venue.skewMs = skewMs
-    this.venue.onSubmit = (order) => this.#judge(order)
+    this.venue.onSubmit = (order) => this.#sent(order)
     this.#model = new ReadModel({
       mode: "sim",
       version: "test",
@@ -143,7 +136,7 @@ class Run {
       again &&= !this.#isSettled()
     }
     venue.stop()
-    this.#agree()
+    this.violations.push(...wrongInTheEnd(this))
     const outcome = this.#outcome()
     this.#stop()
     return outcome
@@ -165,16 +158,11 @@ class Run {
       attempts.map(Math.round).join(", ")
     } ms`
     if (waitedMs > limits.reconnect.capMs || attempts.length > 2) this.violations.push(text)
-    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + this.#noticedMs()) {
+    else if (tookMs > waitedMs + RECOVERED_WITHIN_MS + steadyMs + noticedMs(this.schedule)) {
       this.violations.push(text)
     }
     this.#until(() => this.#isWell(), 40_000)
     if (!this.#isWell()) this.violations.push("the account was not ready again")
-  }
-
-  /** A clock that is set is noticed a moment later; until then ages are wrong by as much. */
-  #noticedMs(): number {
-    return NOTICED_MS * this.schedule.steps.filter(({ kind }) => kind === "our_clock").length
   }
 
   #isForbidden(): boolean {
@@ -234,207 +222,25 @@ class Run {
   #isSettled(): boolean {
     const { books } = this.#model
     const isOpen = [...books.orders.values()].some(({ status }) => !isFinal(status))
-    return !isOpen && this.#alertsLeft().length === 0 &&
+    return !isOpen && alertsLeft(books).length === 0 &&
       books.fills.length === this.venue.executions.length && this.#isWell()
-  }
-
-  // ---- what must hold ------------------------------------------------------------------------
-
-  /** At the moment an order reaches the venue. */
-  #judge({ clientOrderId, instrument, side }: NewOrder) {
-    const { venue } = this
-    const now = venue.trueNow
-    this.#hash.update(`${now} ${clientOrderId} ${side} ${instrument}\n`)
-    const fail = (why: string) =>
-      this.violations.push(`${this.#since(now)} ${side} ${clientOrderId} ${instrument}: ${why}`)
-    const sent = venue.submits.filter((each) => each.clientOrderId === clientOrderId)
-    if (sent.length !== 1) fail("sent twice")
-    const intent = this.written.findLast(({ event }) =>
-      event._tag === "OrderSubmitted" && event.clientOrderId === clientOrderId
-    )
-    if (intent === undefined) return fail("sent before it was written")
-    if (intent.event.purpose !== "open") return
-    const ageMs = now - (venue.quotedAt.get(instrument) ?? -Infinity)
-    if (ageMs >= STALE_AFTER_MS + this.#noticedMs()) fail(`opened on a price of ${ageMs} ms`)
-    if (venue.goneSince.market !== undefined) fail("opened without a market stream")
-    if (venue.goneSince.private !== undefined) fail("opened without a private stream")
-    const halt = venue.halted.get(instrument)
-    // What a mute stream has not told shows as silence, a little later.
-    const knownAt = halt?.toldAt ?? (halt?.since ?? 0) + STALE_AFTER_MS + this.#noticedMs()
-    if (halt !== undefined && now >= knownAt) {
-      fail("opened in a halt")
-    }
-    if (!venue.isOpen(instrument)) fail("opened while the market is closed")
-    const state = this.#gates()
-    if (!state.account) fail("opened while not reconciled")
-    if (!state.feed) fail("opened while the feed was lost")
-  }
-
-  /** As the journal has them, read apart from our own fold. */
-  #gates() {
-    const gates = { account: false, feed: false }
-    for (const { event } of this.written) {
-      if (event._tag === "AccountLost") gates.account = false
-      else if (event._tag === "AccountReconciled") {
-        gates.account = Array.isArray(event.differences) && event.differences.length === 0
-      } else if (event._tag === "FeedLost") gates.feed = false
-      else if (event._tag === "FeedRestored") gates.feed = true
-    }
-    return gates
-  }
-
-  /** When all has been quiet for long enough. */
-  #agree() {
-    const { venue, violations } = this
-    const { books } = this.#model
-    violations.push(...venue.impatience)
-    for (const [name, attempts] of Object.entries(venue.connects)) {
-      violations.push(...overBudget(name, attempts))
-    }
-    violations.push(...this.#alerts(), ...this.#comparisons())
-    for (const { instrument } of this.#assignments()) violations.push(...this.#bars(instrument))
-    for (const order of books.orders.values()) {
-      const theirs = venue.orders.get(order.clientOrderId)
-      const status = theirs?.status ?? "rejected"
-      if (order.status !== status) {
-        violations.push(`${order.clientOrderId} is ${order.status}, at the venue ${status}`)
-      }
-      if (!isEqual(order.filledQuantity, theirs?.filled ?? zero)) {
-        violations.push(`${order.clientOrderId} is filled otherwise at the venue`)
-      }
-    }
-    for (const id of venue.orders.keys()) {
-      if (!books.orders.has(id)) violations.push(`the venue has ${id}, and we do not know it`)
-    }
-    const ours = books.fills.map(({ executionId }) => executionId).toSorted()
-    const theirs = venue.executions.map(({ executionId }) => executionId).toSorted()
-    if (ours.join() !== theirs.join()) violations.push("our fills are not the venue's")
-    for (const { id, base } of venue.instruments) {
-      const quantity = books.positions.get(id)?.quantity ?? zero
-      if (!isEqual(quantity, venue.balance(base))) {
-        violations.push(`${id}: we hold ${formatDecimal(quantity)}, the venue says otherwise`)
-      }
-    }
-  }
-
-  /** One for every outage that lasted, none for the others, and none is left. */
-  #alerts(): ReadonlyArray<string> {
-    const found = new Array<string>()
-    const id = `feed:${VENUE}`
-    const open = new Set<unknown>()
-    let raised = 0
-    let most = 1
-    let deserved = false
-    let isOut = false
-    for (const { event, trueTime } of this.written) {
-      const at = this.#since(trueTime)
-      switch (event._tag) {
-        case "FeedLost":
-          isOut = true
-          deserved ||= Number(event.attempt) >= limits.reconnect.attemptsMax
-          // Now a person has to do something, whatever there was before.
-          if (event.rule === "forbidden") most = 2
-          break
-        case "FeedPolling":
-          deserved = true
-          break
-        case "AlertRaised":
-          // Whoever has been told that data comes and goes is not told of every time.
-          if (event.id !== id && event.id !== `${id}:flapping`) break
-          open.add(event.id)
-          raised++
-          if (event.id === id && !isOut) found.push(`${at} an alert without an outage`)
-          if (raised > most) found.push(`${at} a second alert for one outage`)
-          break
-        case "AlertResolved":
-          open.delete(event.id)
-          break
-        case "FeedRestored":
-          if (deserved && raised === 0 && open.size === 0) {
-            found.push(`${at} no alert for a long outage`)
-          }
-          raised = 0
-          most = 1
-          deserved = isOut = false
-      }
-    }
-    return [...found, ...this.#alertsLeft()]
-  }
-
-  /** After every outage the account is compared before entries are on again. */
-  #comparisons(): ReadonlyArray<string> {
-    const found = new Array<string>()
-    let compared = true
-    let isReady = false
-    for (const { event, trueTime } of this.written) {
-      if (event._tag === "FeedLost") compared = false
-      else if (event._tag === "AccountLost") isReady = false
-      else if (event._tag === "AccountReconciled") {
-        isReady = Array.isArray(event.differences) && event.differences.length === 0
-        compared = true
-      } else if (event._tag === "FeedRestored" && isReady && !compared) {
-        found.push(`${this.#since(trueTime)} entries are on before the account was compared`)
-      }
-    }
-    return found
-  }
-
-  #alertsLeft(): ReadonlyArray<string> {
-    return [...this.#model.books.alerts.values()]
-      // Data that came and went is watched for a minute longer.
-      .filter(({ id, resolvedAt }) => resolvedAt === undefined && !id.endsWith(":flapping"))
-      .map(({ id, title }) => `alert ${id} is left: ${title}`)
-  }
-
-  /** What strategies were shown is what was traded, once and without a hole. */
-  #bars(instrument: string): ReadonlyArray<string> {
-    const found = new Array<string>()
-    const tape = new Map(
-      this.venue.barsOf(instrument, BAR_MS).map((bar) => [bar.openTime, bar]),
-    )
-    const newest = this.seen.get(assignmentId(STRATEGY, instrument)) ?? []
-    for (const events of [...this.seenBefore, newest]) {
-      let last: number | undefined
-      // A fold that waits for a market to open has not read what came late.
-      const isNewest = events === newest && this.venue.isOpen(instrument)
-      for (const event of events) {
-        if (event._tag !== "Bar" || event.instrument !== instrument) continue
-        const theirs = tape.get(event.openTime)
-        const name = `bar of ${instrument} at ${this.#since(event.openTime - this.schedule.skewMs)}`
-        // A print that came after its bar had ended is seen by the next fold, which reads history;
-        // one that never came, because the market closed before the silence ended, by nobody.
-        const isTold = event.openTime + BAR_MS <= this.venue.untoldSince(instrument)
-        if (isTold && (isNewest || !this.#comesLate()) && !isSameBar(event, theirs)) {
-          found.push(`${name} is ${barText(event)}, on the tape ${barText(theirs)}`)
-        }
-        if (last !== undefined && event.openTime <= last) found.push(`${name} came again`)
-        const missing = [...tape.keys()].find((at) =>
-          last !== undefined && at > last && at < event.openTime
-        )
-        if (missing !== undefined) found.push(`a hole before the ${name}`)
-        last = event.openTime
-      }
-      if (!isNewest) continue
-      const lastOnTape = [...tape.keys()].at(-2) ?? 0
-      if (last === undefined || last < lastOnTape) found.push(`no bars of ${instrument} at the end`)
-    }
-    return found
-  }
-
-  /** Whether a bar may be seen before all of its trades, by a fold that is replaced for it. */
-  #comesLate(): boolean {
-    const { steps } = this.schedule
-    const has = (...kinds: ReadonlyArray<Kind>) => steps.some(({ kind }) => kinds.includes(kind))
-    return has("lag", "our_clock", "mute_one") ||
-      // What ends the silence is then no trade, by whose number the missing ones would show.
-      (has("mute") && has("halt")) ||
-      steps.some(({ kind, of }) => kind === "trades" && of !== "duplicate")
   }
 
   // ---- what is told --------------------------------------------------------------------------
 
-  #since(trueTime: number): string {
-    return `${Math.round(trueTime - this.#beganAt)} ms`
+  get books(): Books {
+    return this.#model.books
+  }
+
+  readonly since = (trueTime: number) => `${Math.round(trueTime - this.#beganAt)} ms`
+
+  #sent(order: NewOrder) {
+    const { clientOrderId, instrument, side } = order
+    const now = this.venue.trueNow
+    this.#hash.update(`${now} ${clientOrderId} ${side} ${instrument}\n`)
+    for (const why of wrongAtSending(this, order)) {
+      this.violations.push(`${this.since(now)} ${side} ${clientOrderId} ${instrument}: ${why}`)
+    }
   }
 
   #outcome(): Outcome {
@@ -446,7 +252,7 @@ class Run {
       violations: this.violations,
       digest: this.#hash.digest("hex"),
       timeline: written.filter(({ event }) => !quietTags.has(event._tag))
-        .map(({ event, trueTime }) => `${this.#since(trueTime).padStart(10)}  ${text(event)}`),
+        .map(({ event, trueTime }) => `${this.since(trueTime).padStart(10)}  ${text(event)}`),
       tally: {
         orders: venue.submits.length,
         outages: count("FeedRestored") - 1,
@@ -516,7 +322,7 @@ class Run {
     const store = Effect.runSync(openMemoryDisk(emptyDisk()))
     const noted = (records: ReadonlyArray<StoredRecord>) => {
       for (const { time, event } of records) {
-        this.written.push({ time, trueTime: this.venue.trueNow, event: event as Json })
+        this.written.push({ time, trueTime: this.venue.trueNow, event: event as Written["event"] })
         this.#hash.update(`${time} ${JSON.stringify(event)}\n`)
       }
     }
@@ -549,9 +355,9 @@ class Run {
       ...limits.runner,
       start: Effect.sync(() => {
         const seen: Array<StrategyEvent> = []
-        const before = this.seen.get(assignment.id)
+        const before = this.seen.get(assignment.instrument)
         if (before !== undefined) this.seenBefore.push(before)
-        this.seen.set(assignment.id, seen)
+        this.seen.set(assignment.instrument, seen)
         let isHolding = false
         return {
           warmUpBars: 3,
@@ -598,31 +404,6 @@ function hours(rings: "open" | "close" | undefined): ReadonlyArray<TradingDay> {
   return rings === "close" ? [{ ...full, close: 600 }, next] : [full, next]
 }
 
-/** In every span of time no more attempts than fit into the bucket. */
-function overBudget(name: string, attempts: ReadonlyArray<number>): ReadonlyArray<string> {
-  for (const [from, began] of attempts.entries()) {
-    for (let to = from + 1; to < attempts.length; to++) {
-      const count = to - from + 1
-      const spanMs = attempts[to]! - began
-      if (count <= BURST + 1 + spanMs / ONE_MORE_MS) continue
-      return [`${count} connections of the ${name} stream within ${Math.round(spanMs)} ms`]
-    }
-  }
-  return []
-}
-
-function isSameBar(ours: Bar, theirs: Bar | undefined): boolean {
-  return theirs !== undefined && barText(ours) === barText(theirs)
-}
-
-function barText(bar: Bar | undefined): string {
-  if (bar === undefined) return "nothing"
-  const { open, high, low, close, volume, trades } = bar
-  return `${[open, high, low, close].map(formatDecimal).join(" ")} of ${
-    formatDecimal(volume)
-  } in ${trades}`
-}
-
 function isFinal(status: string): boolean {
   return ["filled", "canceled", "expired", "rejected"].includes(status)
 }
@@ -636,7 +417,7 @@ const quietTags: ReadonlySet<string> = new Set([
   "OrderFilled",
 ])
 
-function text({ _tag, ...rest }: Json): string {
+function text({ _tag, ...rest }: Written["event"]): string {
   const fields = Object.entries(rest).filter(([name]) => name !== "venue")
     .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
   return `${_tag} ${fields.join(" ")}`
