@@ -13,11 +13,15 @@ import type { ReplaySummary } from "./venues/simulator/binance.ts"
 async function main(): Promise<number> {
   const { options } = answer(readStart(Deno.args, (name) => Deno.env.get(name)))
   const stop = Promise.withResolvers<string>()
+  // Until it has started, which may take as long as a venue keeps silent, it is just given up.
+  const start = new AbortController()
+  let hasStarted = false
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => stop.resolve(signal))
+    Deno.addSignalListener(signal, () => hasStarted ? stop.resolve(signal) : start.abort())
   }
   const program = Effect.gen(function* () {
     const keel = yield* startKeel(options)
+    hasStarted = true
     const told = Effect.promise(() => stop.promise)
     const play = keel.play === undefined
       ? Effect.void
@@ -40,7 +44,7 @@ async function main(): Promise<number> {
     else console.error(`keel: stopped, ${reason}`)
     return reason.startsWith("SIG") ? 0 : 1
   })
-  return await Effect.runPromise(
+  const run = Effect.runPromise(
     Effect.scoped(program).pipe(
       Effect.catch((error) =>
         Effect.sync(() => {
@@ -50,7 +54,12 @@ async function main(): Promise<number> {
       ),
       Effect.provide(layerLog(logOptions(options.logLevel, secretTexts(secretSource)))),
     ),
+    { signal: start.signal },
   )
+  return await run.catch((error) => {
+    if (start.signal.aborted) return 0
+    throw error
+  })
 }
 
 function replayLine(keel: Keel, summary: ReplaySummary): string {

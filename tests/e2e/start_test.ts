@@ -96,6 +96,28 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   })
 }
 
+Deno.test("SIGTERM ends a start that waits for a venue that says nothing", async () => {
+  await using folder = await temporaryFolder()
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 })
+  const config = `${folder.path}/keel.json`
+  const restUrl = `http://127.0.0.1:${listener.addr.port}`
+  Deno.writeTextFileSync(
+    config,
+    JSON.stringify({ mode: "paper", venues: { binance: { restUrl } } }),
+  )
+  const args = ["--port", "0", "--data", `${folder.path}/data`, "--config", config]
+  const env = { BINANCE_API_KEY: "a-key", BINANCE_API_SECRET: "a-secret" }
+  await using keel = new Process("start", args, env)
+  using _ = await listener.accept()
+  const askedAt = performance.now()
+  keel.signal("SIGTERM")
+  const { code } = await keel.status()
+  const tookMs = performance.now() - askedAt
+  assert.equal(code, 0, keel.stderr)
+  assert.ok(tookMs < 3_000, `${Math.round(tookMs)} ms`)
+  assert.equal(keel.stdout, "")
+})
+
 Deno.test("a command sent twice acts once", async () => {
   await using folder = await temporaryFolder()
   const { keel, url } = await startKeel(["--data", folder.path])
