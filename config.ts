@@ -436,7 +436,7 @@ function liveHosts({ binance, alpaca }: GivenVenues): ReadonlyArray<Problem> {
       "wss://paper-api.alpaca.markets",
     ],
   ] as const
-  const live = /^(?:(?:ws-)?api[a-z0-9-]*\.binance\.(?:com|us)|api\.alpaca\.markets)$/u
+  const live = /^(?:(?:ws-)?api[a-z0-9-]*\.binance\.(?:com|us)|api\.alpaca\.markets)\.?$/u
   return given.flatMap(([path, text, instead]) =>
     text !== undefined && live.test(URL.parse(text)?.hostname ?? "")
       ? [{ path, says: `is where money is traded, which only mode live may; use ${instead}` }]

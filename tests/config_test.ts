@@ -278,6 +278,11 @@ const complaints: ReadonlyArray<[unknown, string]> = [
     "use wss://ws-api.testnet.binance.vision",
   ],
   [
+    { mode: "paper", venues: { binance: { restUrl: "https://API.Binance.com." } } },
+    "venues.binance.restUrl is where money is traded, which only mode live may; " +
+    "use https://testnet.binance.vision",
+  ],
+  [
     { venues: { binance: { streamUrl: "https://example.org" } } },
     "venues.binance.streamUrl must be a URL that begins with wss:// or ws://, without user, query or " +
     'fragment, got "https://example.org"',
