@@ -21,7 +21,9 @@ export interface Quote {
   readonly ask: Level
 }
 
-const TRADES_MAX = 50_000
+/** Kept to be asked for: as many as Keel would read again after an outage, or more. */
+const TRADES_MIN = 20_000
+const TRADES_MAX = 25_000
 
 export class Tape {
   readonly klines = new Klines()
@@ -35,7 +37,7 @@ export class Tape {
   add(trade: TapeTrade) {
     this.#trades.push(trade)
     this.klines.add(trade)
-    if (this.#trades.length >= TRADES_MAX * 2) this.#trades = this.#trades.slice(-TRADES_MAX)
+    if (this.#trades.length >= TRADES_MAX) this.#trades = this.#trades.slice(-TRADES_MIN)
   }
 
   /** The last 24 hours as one bar, which begins with the oldest minute in them. */

@@ -34,7 +34,10 @@ export interface TapeQuote {
 
 export type Feed = "iex" | "sip"
 
-const TRADES_MAX = 20_000
+/** Kept to be asked for: as many as Keel would read again after an outage, or more. */
+const TRADES_MIN = 20_000
+const TRADES_MAX = 25_000
+const QUOTES_MIN = 8_000
 const QUOTES_MAX = 10_000
 
 export class Tape {
@@ -66,12 +69,12 @@ export class Tape {
 
   addQuote(quote: TapeQuote) {
     this.#quotes.push(quote)
-    if (this.#quotes.length >= QUOTES_MAX * 2) this.#quotes = this.#quotes.slice(-QUOTES_MAX)
+    if (this.#quotes.length >= QUOTES_MAX) this.#quotes = this.#quotes.slice(-QUOTES_MIN)
   }
 
   addTrade(trade: TapeTrade) {
     this.#trades.push(trade)
-    if (this.#trades.length >= TRADES_MAX * 2) this.#trades = this.#trades.slice(-TRADES_MAX)
+    if (this.#trades.length >= TRADES_MAX) this.#trades = this.#trades.slice(-TRADES_MIN)
     const timeMs = Number(trade.time / 1_000_000n)
     for (const feed of ["iex", "sip"] as const) {
       if (isSeen(feed, trade)) this.bars[feed].add(timeMs, trade.price, trade.size)
