@@ -66,7 +66,7 @@ export function holdsFor(
     return unprocessable("oco orders must be exit orders")
   }
   const price = priceFor(order, books)
-  const quantity = quantityOf(order, listing, price)
+  const quantity = quantityOf(order, listing, price, isClosing)
   const cost = order.notional > 0n ? order.notional : costOf(order, quantity, price, books)
   const small = smallness(order, listing, quantity, cost)
   if (small !== undefined) return small
@@ -272,10 +272,19 @@ function priceFor(order: Shape, { market, account }: Books): Atoms {
   return order.stopPrice > best ? order.stopPrice : best
 }
 
-/** 0 for a market buy by notional: what that comes to shows when it trades. */
-function quantityOf(order: Shape, listing: AlpacaListing, price: Atoms): Atoms {
+/**
+ * 0 for a market buy by notional: what that comes to shows when it trades. One that closes a
+ * position has to say now which part of it: that part it holds.
+ */
+function quantityOf(
+  order: Shape,
+  listing: AlpacaListing,
+  price: Atoms,
+  isClosing: boolean,
+): Atoms {
   if (order.notional === 0n) return order.quantity
-  if (price === 0n || (order.type === "market" && order.side === "buy")) return 0n
+  const isOpenEnded = order.type === "market" && order.side === "buy" && !isClosing
+  if (price === 0n || isOpenEnded) return 0n
   return floorTo(order.notional * ONE / price, fractionStep(listing))
 }
 

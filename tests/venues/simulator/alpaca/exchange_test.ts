@@ -507,6 +507,26 @@ Deno.test("a trailing stop that is replaced keeps its best price", () => {
   assert.equal(status, "new")
 })
 
+Deno.test("what closes a short position by its worth holds its part of it", () => {
+  const floor = new Floor()
+  const short = floor.placed({ side: "sell", qty: "10" })
+  assert.equal(short.status, "filled")
+  const rest = floor.placed(limitBuy("40", "1"))
+  const worth = floor.place({ side: "buy", notional: "50" })
+  assert.ok(!isRefusal(worth))
+  assert.deepEqual([worth.positionIntent, formatTrimmed(worth.heldQuantity)], [
+    "buy_to_close",
+    "0.5",
+  ])
+  const more = floor.replace(rest, { qty: "10" })
+  assert.ok(isRefusal(more))
+  assert.match(more.message, /requested: 9, available: 8.5/)
+  floor.settle()
+  assert.equal(floor.order(worth).status, "filled")
+  assert.equal(floor.position("AAPL"), "-9.5")
+  assert.match(floor.refused({ side: "buy", notional: "1000" }).message, /available: 8.5/)
+})
+
 Deno.test("of what is over the newest is remembered, of what is open all of its family", () => {
   const floor = new Floor(0, {}, { doneOrdersMax: 3, fillsMax: 4 })
   const entry = floor.placed(bracket({ client_order_id: "entry" }))
