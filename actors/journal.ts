@@ -213,8 +213,11 @@ function publish(
 
 function answerDurable(state: State) {
   const isDurable = (answer: { readonly upTo: number }) => answer.upTo <= state.durable
+  // The sequence is dense: a seq tells the place, and thousands need not be looked at for each.
+  const first = state.recent[0]?.seq ?? 0
+  const placeAfter = (seq: number) => Math.max(0, seq + 1 - first)
   for (const { after, reply, upTo } of state.answers.filter(isDurable)) {
-    const records = state.recent.filter(({ seq }) => seq > after && seq <= upTo)
+    const records = state.recent.slice(placeAfter(after), placeAfter(upTo))
     if (records.length === upTo - after) reply?.succeed(records)
     else reply?.fail(new Error(`too far behind the journal: at ${after}, it is at ${upTo}`))
   }
