@@ -18,6 +18,14 @@ function trading(world: World, options: KeelOptions = {}): Keel {
   return keel.ready().run(1_000)
 }
 
+/** Something at either. */
+function holding(world: World): Keel {
+  const keel = trading(world)
+  keel.signal("enter", BTC)
+  keel.signal("enter", USD_BTC)
+  return keel.run(2_000)
+}
+
 everySeed("orders go to the venue of their instrument, under ids of that venue", (world) => {
   const keel = trading(world)
   keel.signal("enter", BTC)
@@ -91,10 +99,7 @@ everySeed(
 everySeed(
   "a flatten of one account leaves the other trading, all are confirmed by both",
   (world) => {
-    const keel = trading(world)
-    keel.signal("enter", BTC)
-    keel.signal("enter", USD_BTC)
-    keel.run(2_000)
+    const keel = holding(world)
     const alpaca = { kind: "account", id: "alpaca" } as const
     keel.command({ commandId: "one", type: "flatten", scope: alpaca })
     keel.run(10_000)
@@ -123,10 +128,7 @@ everySeed(
 )
 
 everySeed("a flatten says of each venue what that venue has said", (world) => {
-  const keel = trading(world)
-  keel.signal("enter", BTC)
-  keel.signal("enter", USD_BTC)
-  keel.run(2_000)
+  const keel = holding(world)
   world.beside.readsDown = unreachable
   keel.command({ commandId: "f", type: "flatten", scope: { kind: "all" } })
   keel.run(90_000)
@@ -152,10 +154,7 @@ everySeed("a flatten says of each venue what that venue has said", (world) => {
 everySeed(
   "in a closed market a flatten leaves its order at the venue and does not say flat",
   (world) => {
-    const keel = trading(world)
-    keel.signal("enter", BTC)
-    keel.signal("enter", USD_BTC)
-    keel.run(2_000)
+    const keel = holding(world)
     keel.sessions.set(USD_BTC, "closed")
     world.beside.faults.fills.push("rest")
     keel.command({ commandId: "f", type: "flatten", scope: { kind: "all" } })
