@@ -2,8 +2,8 @@
  * Port: the simulated Alpaca account's durable books.
  *
  * What an answer or an update is about to say is committed before it is said, so a venue that was
- * killed and started again remembers everything it ever told anybody. One writer; a commit is all
- * or nothing. All amounts are atoms (1e-8), all times epoch milliseconds.
+ * killed and started again knows all that it told anybody and has not forgotten since
+ * (`../memory.ts`). One writer; a commit is all or nothing. All amounts are atoms (1e-8), all times epoch milliseconds.
  */
 import { Effect, Schema } from "effect"
 import { bothForgotten, type Forgotten, lastOf, LedgerError } from "../ledger.ts"
