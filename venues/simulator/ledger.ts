@@ -3,9 +3,9 @@
  *
  * The venue commits what an answer or an execution report is about to say before
  * it says it, so a venue that was killed and started again knows all that it told
- * anybody and has not forgotten since (`memory.ts`). One writer; a commit is all or nothing. What failed to
- * commit has not happened: the venue stops rather than go on with other books
- * than its ledger's.
+ * anybody and has not forgotten since (`memory.ts`). One writer; a commit is all or
+ * nothing. What failed to commit has not happened: the venue stops rather than go
+ * on with other books than its ledger's.
  */
 import { Effect, Schema } from "effect"
 
