@@ -109,6 +109,7 @@ const closeAt = Effect.fnUntraced(function* (
   const { books, options } = task
   const instruments = options.instruments.filter(({ id }) => ids.includes(id))
   const broker = options.brokers.find((each) => each.venue === venue)
+  const venues = options.brokers.map((each) => each.venue)
   let trouble = ""
   for (let round = 1; round <= ROUNDS; round++) {
     yield* cancelOpen(task, venue, ids)
@@ -126,7 +127,7 @@ const closeAt = Effect.fnUntraced(function* (
       : yield* Effect.result(heldAtVenue(books, instruments, broker))
     const found = Result.isFailure(left)
       ? `the venue does not confirm it (${left.failure.message})`
-      : notFlat(books, ids, instruments, left.success)
+      : notFlat(books, ids, instruments, left.success, venues)
     if (found === undefined) return { _tag: "Flat" }
     const queued = queuedAt(task, instruments)
     const others = ids.filter((id) => !queued.some((each) => each === id))
@@ -136,6 +137,7 @@ const closeAt = Effect.fnUntraced(function* (
           others,
           instruments.filter(({ id }) => others.includes(id)),
           left.success.filter(({ id }) => others.includes(id)),
+          venues,
         ) === undefined
     if (isAllQueued) {
       const detail = `the market is closed, and ${queued.join(", ")} closes when it opens`

@@ -12,7 +12,12 @@ import {
   subtract,
   zero,
 } from "../../domain/decimal.ts"
-import { type Instrument, type InstrumentId, tradableQuantity } from "../../domain/instrument.ts"
+import {
+  type Instrument,
+  type InstrumentId,
+  tradableQuantity,
+  venueOf,
+} from "../../domain/instrument.ts"
 import { averagePrice } from "../../domain/position.ts"
 import { closableQuantity } from "../../domain/risk.ts"
 import type { Broker } from "../../venues/broker.ts"
@@ -71,6 +76,8 @@ export function notFlat(
   ids: ReadonlyArray<InstrumentId>,
   instruments: ReadonlyArray<Instrument>,
   atVenue: ReadonlyArray<Held>,
+  /** Those that run. */
+  venues: ReadonlyArray<string>,
 ): string | undefined {
   const inBooks = instruments.filter((each) =>
     !isZero(sellable(books, each)) && !atVenue.some(({ id }) => id === each.id)
@@ -82,7 +89,7 @@ export function notFlat(
   const held = [
     ...atVenue.map(({ text }) => text),
     ...inBooks.map(({ id }) => `${id} by our books`),
-    ...orphans.map(({ instrument }) => `${instrument}, which is not configured any more`),
+    ...orphans.map(({ instrument }) => `${instrument}, ${whyOrphaned(instrument, venues)}`),
   ]
   const open = openOrders(books).filter(({ instrument }) => ids.includes(instrument))
   const reasons = [
@@ -92,4 +99,10 @@ export function notFlat(
       : []),
   ]
   return reasons.length === 0 ? undefined : reasons.join("; ")
+}
+
+function whyOrphaned(instrument: InstrumentId, venues: ReadonlyArray<string>): string {
+  return venues.includes(venueOf(instrument))
+    ? "which is not configured any more"
+    : "whose venue has not answered since the start or is not configured any more"
 }

@@ -178,14 +178,18 @@ function late(isUp: () => boolean) {
   return (options: TreeOptions): TreeOptions => {
     const [first, second] = options.accounts
     const [firstFeed, secondFeed] = options.feeds
+    const isHere = ({ venue }: { readonly venue: string }) => isUp() || venue !== "alpaca"
     return {
       ...options,
       accounts: [first!],
       feeds: [firstFeed!],
       operator: {
         ...options.operator,
+        get instruments() {
+          return options.operator.instruments.filter(isHere)
+        },
         get brokers() {
-          return options.operator.brokers.filter(({ venue }) => isUp() || venue !== "alpaca")
+          return options.operator.brokers.filter(isHere)
         },
       },
       admission: {
@@ -240,6 +244,20 @@ everySeed("what a venue is needed for is refused while that has not answered", (
     assert.ok(answer instanceof CommandRefused, type)
     assert.match(answer.message, /there is no account at alpaca/)
   }
+  keel.stop()
+}, both)
+
+everySeed("a flatten says of what it cannot reach that its venue has not answered", (world) => {
+  const first = holding(world)
+  first.stop()
+  const keel = world.start({ change: late(() => false) })
+  keel.until(() => keel.books.accounts.get("binance")?.ready === true).run(3_000)
+  keel.command({ commandId: "f", type: "flatten", scope: { kind: "all" } })
+  keel.until(() => keel.progress("f").at(-1)?.final === true, 120_000)
+  assert.match(
+    keel.progress("f").at(-1)!.text,
+    /^alpaca: NOT flat: still held: BTC\/USD\.ALPACA, whose venue has not answered .* binance: flat/,
+  )
   keel.stop()
 }, both)
 
