@@ -3,6 +3,7 @@ import assert from "node:assert/strict"
 import { formatDecimal } from "../../domain/decimal.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Bar } from "../../domain/market.ts"
+import { assertNothingOpenedBlindly } from "../entries.ts"
 import { timeline } from "./timeline.ts"
 import { overBudget } from "./verdict.ts"
 import type { ChaosWorld } from "./world.ts"
@@ -34,7 +35,7 @@ export async function assertHealed(
       30_000,
       healed,
     )
-    assertNothingOpenedBlindly(world)
+    assertNothingOpenedBlindly(world.records())
     assert.deepEqual(overBudget(world.connectsAt, streams), [])
     assert.deepEqual(world.all("ActorRestarted", after), [])
     assert.deepEqual(world.all("ActorFailed", after), [])
@@ -50,47 +51,6 @@ export function alertsLeft({ books }: ChaosWorld): ReadonlyArray<string> {
   return [...books.alerts.values()]
     .filter(({ resolvedAt }) => resolvedAt === undefined)
     .map(({ id }) => id)
-}
-
-/** An intent that was written when the gate fell is stopped before it is sent. */
-export function assertNothingOpenedBlindly(world: ChaosWorld) {
-  const stopped = new Set(
-    world.all("OrderRejected").flatMap(({ code, clientOrderId }) =>
-      code === "NOT_SENT" ? [clientOrderId] : []
-    ),
-  )
-  let feed = false
-  let account = false
-  const halted = new Set<InstrumentId>()
-  for (const { event, seq } of world.records()) {
-    switch (event._tag) {
-      case "FeedLost":
-        feed = false
-        break
-      case "FeedRestored":
-        feed = true
-        break
-      case "AccountLost":
-        account = false
-        break
-      case "AccountReconciled":
-        account = event.differences.length === 0
-        break
-      case "InstrumentHalted":
-        halted.add(event.instrument)
-        break
-      case "InstrumentResumed":
-        halted.delete(event.instrument)
-        break
-      case "OrderSubmitted": {
-        if (event.purpose !== "open" || stopped.has(event.clientOrderId)) break
-        const name = `${event.clientOrderId} at ${seq}`
-        assert.ok(feed, `${name} was opened while the feed was lost`)
-        assert.ok(account, `${name} was opened on an account in doubt`)
-        assert.ok(!halted.has(event.instrument), `${name} was opened in a halt`)
-      }
-    }
-  }
 }
 
 /** Every bar a strategy was shown is the venue's own, and between two of them none is missing. */

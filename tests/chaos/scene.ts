@@ -3,7 +3,8 @@ import assert from "node:assert/strict"
 import type { EventOf } from "../../domain/event.ts"
 import type { InstrumentId } from "../../domain/instrument.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
-import { assertHealed, assertNothingOpenedBlindly } from "./safety.ts"
+import { assertNothingOpenedBlindly } from "../entries.ts"
+import { assertHealed } from "./safety.ts"
 import { assertTimeline } from "./timeline.ts"
 import type { ChaosWorld } from "./world.ts"
 
@@ -75,6 +76,6 @@ export function sceneTest(
       assertTimeline(world.records().filter(({ seq }) => seq > after), at, timeline)
     await body({ world, at, after, ids, expect })
     if (heals) await assertHealed(world, { after, lasting })
-    else assertNothingOpenedBlindly(world)
+    else assertNothingOpenedBlindly(world.records())
   })
 }

@@ -11,6 +11,7 @@ import type { FeedInstrumentView, FeedView, Overview } from "../../domain/overvi
 import type { VenueBooks } from "../../venues/simulator/binance.ts"
 import type { Fault } from "../../venues/simulator/fault.ts"
 import type { Strike } from "../../venues/simulator/faults.ts"
+import { assertNothingOpenedBlindly } from "../entries.ts"
 import { command, JournalStream, stateOf } from "./api.ts"
 import { assertIsVenues, quietMoment } from "./books.ts"
 import { eventually, Process, startKeel, taskArguments, temporaryFolder } from "./process.ts"
@@ -439,38 +440,4 @@ function outages(records: ReadonlyArray<JournalRecord>) {
     from = undefined
   }
   return found
-}
-
-/**
- * An order that opens needs a feed that streams and an account that is reconciled. Of what left: an
- * intent that was written when the gate fell is stopped before it is sent.
- */
-function assertNothingOpenedBlindly(records: ReadonlyArray<JournalRecord>) {
-  const stopped = new Set(
-    records.flatMap(({ event }) =>
-      event._tag === "OrderRejected" && event.code === "NOT_SENT" ? [event.clientOrderId] : []
-    ),
-  )
-  let feed = false
-  let account = false
-  for (const { event, seq } of records) {
-    switch (event._tag) {
-      case "FeedLost":
-        feed = false
-        break
-      case "FeedRestored":
-        feed = true
-        break
-      case "AccountLost":
-        account = false
-        break
-      case "AccountReconciled":
-        account = event.differences.length === 0
-        break
-      case "OrderSubmitted":
-        if (event.purpose === "reduce" || stopped.has(event.clientOrderId)) break
-        assert.ok(feed, `${event.clientOrderId} at ${seq} was opened while the feed was lost`)
-        assert.ok(account, `${event.clientOrderId} at ${seq} was opened on an account in doubt`)
-    }
-  }
 }
