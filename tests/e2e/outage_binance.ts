@@ -6,6 +6,7 @@ import assert from "node:assert/strict"
 import { limits } from "../../limits.ts"
 import { stateOf } from "./api.ts"
 import { noticedWithinMs, outageCases, restored, sleep, staleAfterMs } from "./outage_case.ts"
+import type { OutageWorld } from "./outage_world.ts"
 
 const BTC = "BTC/USDT.BINANCE"
 const wsApi = { match: { door: "wsApi" } } as const
@@ -87,34 +88,43 @@ outage("a private stream that is frozen is noticed and left", async (world) => {
   await world.next("AccountReconciled", { after: lost.seq })
 })
 
+/** From the sending of an order whose fills nobody tells until they are known; the longest. */
+async function untoldForMs(world: OutageWorld): Promise<number> {
+  const after = world.mark
+  // All of an order's: a later one would show that there was an earlier one.
+  const drop = await world.arm({
+    kind: "drop",
+    match: { event: "executionReport", execution: "TRADE" },
+  })
+  while ((await world.strikes(drop)).length === 0) {
+    await world.next("OrderSubmitted", { after: world.mark, timeoutMs: 20_000 })
+  }
+  await world.disarm(drop)
+  const { executionIds } = await world.venueBooks()
+  const isKnown = (id: string) =>
+    world.all("OrderFilled").some(({ event }) => event.executionId === id)
+  await world.eventually(() => executionIds.every(isKnown), 10_000)
+  const sentAt = new Map(
+    world.all("OrderSubmitted").map(({ event, time }) => [event.clientOrderId, time]),
+  )
+  return Math.max(
+    ...world.all("OrderFilled", after)
+      .map(({ event, time }) => time - (sentAt.get(event.clientOrderId) ?? NaN)),
+  )
+}
+
 outage(
   "a fill that the private stream never tells is found by the order's age",
   async (world) => {
     const after = world.mark
-    const drop = await world.arm({
-      kind: "drop",
-      count: 1,
-      match: { event: "executionReport", execution: "TRADE" },
-    })
-    await world.eventually(() => world.all("OrderSubmitted", after).length > 0, 20_000)
-    while ((await world.strikes(drop)).length === 0) {
-      await world.next("OrderSubmitted", { after: world.mark, timeoutMs: 20_000 })
-    }
-    const { executionIds } = await world.venueBooks()
-    const isKnown = (id: string) =>
-      world.all("OrderFilled").some(({ event }) => event.executionId === id)
-    await world.eventually(() => executionIds.every(isKnown), 10_000)
-    // By its age and not by the reconciliation that comes twice a minute.
-    const waitedMs = world.all("OrderFilled", after).map(({ event, time }) => {
-      const { clientOrderId } = event
-      const sent = world.all("OrderSubmitted")
-        .find(({ event }) => event.clientOrderId === clientOrderId)
-      return time - sent!.time
-    })
-    const longestMs = Math.max(...waitedMs)
     const { askAfterMs, checkEveryMs } = limits.orders
-    assert.ok(longestMs >= askAfterMs, `${longestMs} ms: none was found by its age`)
-    assert.ok(longestMs < askAfterMs + 3 * checkEveryMs, `${longestMs} ms`)
+    // The reconciliation that comes twice a minute may be there first: then once more.
+    let longestMs = 0
+    for (let tries = 0; longestMs < askAfterMs; tries++) {
+      assert.ok(tries < 5, "none was found by its age")
+      longestMs = await untoldForMs(world)
+      assert.ok(longestMs < askAfterMs + 3 * checkEveryMs, `${longestMs} ms`)
+    }
     assert.deepEqual(world.all("AccountLost", after), [])
   },
 )
