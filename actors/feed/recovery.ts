@@ -56,19 +56,19 @@ export function endSilence(state: State, line: Line, silentMs: number, at: numbe
     return
   }
   const usually = seconds(usualSilenceMs(line.silence, at))
-  const filling = hold(line, `silent for ${seconds(silentMs)}, until then at most ${usually}`)
-  if (filling === undefined) return
-  actor.fork(fill(state, line.filling = { ...filling, silentMs }, actor))
+  const cause = `silent for ${seconds(silentMs)}, until then at most ${usually}`
+  const filling = hold(line, cause, silentMs)
+  if (filling !== undefined) actor.fork(fill(state, filling, actor))
 }
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`
 }
 
-function hold(line: Line, cause: string): Filling | undefined {
+function hold(line: Line, cause: string, silentMs?: number): Filling | undefined {
   // Nothing is known before it, so nothing is missing.
   if (line.last === undefined) return undefined
-  return line.filling = { instrument: line.instrument, after: line.last, cause, held: [] }
+  return line.filling = { instrument: line.instrument, after: line.last, cause, held: [], silentMs }
 }
 
 function fill(state: State, filling: Filling, actor: Context) {

@@ -127,7 +127,7 @@ export interface Filling {
   readonly cause: string
   readonly held: Array<Trade>
   /** The silence that made us ask, where it was one. */
-  readonly silentMs?: number
+  readonly silentMs: number | undefined
 }
 
 /** What is known of one instrument. */
